@@ -1,0 +1,63 @@
+# Two commands on a fresh clone: `make run`, and for a change `make check test`.
+# Every target makes .venv itself, and again when the dependencies change.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+ARGS ?=
+
+# Without bytecode files every process compiles everything at each start, and benchmarks lie.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help install run check fix test coverage bench e2e chaos
+
+help:      ## this list
+	@grep -E '^[a-z0-9]+: .*##' Makefile | sed -E 's/^([a-z0-9]+):.*## */  make \1\t/' | expand -t 18
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) pip
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) pip
+	$(PIP) -e . --group dev
+	@touch $(VENV)/.runtime $@
+
+install: $(VENV)/.dev      ## .venv with everything a change needs
+
+run: $(VENV)/.runtime      ## the gateway on http://127.0.0.1:4000 (make run ARGS="--port 5000")
+	$(BIN)/tidegate serve $(ARGS)
+
+check: $(VENV)/.dev        ## format, lint, import contracts, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+fix: $(VENV)/.dev          ## what a machine can repair
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: $(VENV)/.dev         ## all quick tests (make test K=journal)
+	$(BIN)/pytest -q -n 2 $(if $(K),-k "$(K)")
+
+coverage: $(VENV)/.dev     ## the same, measured
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -n 2
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+bench: $(VENV)/.dev        ## CPU per call against nginx in the same run; keep the machine quiet
+	$(BIN)/pytest -m bench -p no:randomly -s tests/bench
+
+e2e: $(VENV)/.dev          ## official clients and packaged models against local processes
+	$(BIN)/pytest -m "e2e or slow"
+
+chaos: $(VENV)/.dev        ## the full seeded kill runs
+	$(BIN)/pytest -m chaos
