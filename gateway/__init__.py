@@ -1,0 +1,1 @@
+"""The proxy, its processes and the command line."""

@@ -1,0 +1,157 @@
+"""Every failure a client of the gateway can see.
+
+* GatewayError                      .status .code .type .param .retry_after_s
+  - BadRequest                 400  the body or a header is not what the endpoint takes
+  - Unauthenticated            401  no key, or a key nobody issued
+  - Forbidden                  403  a key, a Host or an Origin that may not do this
+  - UnknownModel               404  no route, provider or deployment has this name
+  - NoSuchPath                 404  nothing lives at this path
+  - TooSlow                    408  the request did not arrive in time
+  - TooLarge                   413  the body is over the limit
+  - Unavailable                503  a part that this answer needs is away, or the gateway is stopping
+    + JournalFull              503  the disk that must remember this call is full
+  - UpstreamFailed                  the provider did not answer as it should
+    + Unreachable              502  no connection, or it broke before an answer
+    + UpstreamTimeout          504  one of the four clocks ran out
+    + BrokenAnswer             502  the answer broke off or made no sense
+    + Refused             its own  the provider answered with an error status; its bytes go to the client
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """Base of the errors that become an HTTP answer; anything else is a bug and a 500."""
+
+    status: int = 500
+    code: str = "internal_error"
+    type: ClassVar[str] = "server_error"
+
+    def __init__(
+        self, message: str, *, code: str = "", param: str = "", retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.param = param
+        self.retry_after_s = retry_after_s
+        if code:
+            self.code = code
+
+
+class BadRequest(GatewayError):
+    """The body or a header is not what this endpoint takes."""
+
+    status = 400
+    code = "invalid_request"
+    type = "invalid_request_error"
+
+
+class Unauthenticated(GatewayError):
+    """No key was sent, or one that was never issued."""
+
+    status = 401
+    code = "invalid_api_key"
+    type = "invalid_request_error"
+
+
+class Forbidden(GatewayError):
+    """A key, a Host or an Origin that may not do this."""
+
+    status = 403
+    code = "forbidden"
+    type = "invalid_request_error"
+
+
+class UnknownModel(GatewayError):
+    """No route, provider or deployment has this name."""
+
+    status = 404
+    code = "model_not_found"
+    type = "invalid_request_error"
+
+
+class NoSuchPath(GatewayError):
+    """Nothing lives at this path."""
+
+    status = 404
+    code = "unknown_url"
+    type = "invalid_request_error"
+
+
+class TooSlow(GatewayError):
+    """The request did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
+    type = "invalid_request_error"
+
+
+class TooLarge(GatewayError):
+    """The body is over the limit."""
+
+    status = 413
+    code = "request_too_large"
+    type = "invalid_request_error"
+
+
+class Unavailable(GatewayError):
+    """A part that this answer needs is away, or the gateway is stopping."""
+
+    status = 503
+    code = "unavailable"
+
+
+class JournalFull(Unavailable):
+    """The disk that must remember this call is full."""
+
+    code = "journal_full"
+
+
+class UpstreamFailed(GatewayError):
+    """The provider did not answer as it should; `retryable` if another deployment may do better."""
+
+    status = 502
+    code = "upstream_error"
+
+    def __init__(self, message: str, *, retryable: bool = True, code: str = "") -> None:
+        super().__init__(message, code=code)
+        self.retryable = retryable
+
+
+class Unreachable(UpstreamFailed):
+    """No connection, or it broke before anything of an answer came."""
+
+    code = "upstream_unreachable"
+
+
+class UpstreamTimeout(UpstreamFailed):
+    """One of the four clocks ran out; `code` is `upstream_timeout_{connect,first_byte,idle,total}`."""
+
+    status = 504
+    code = "upstream_timeout"
+
+
+class BrokenAnswer(UpstreamFailed):
+    """The answer broke off or made no sense."""
+
+    code = "upstream_broken_answer"
+
+
+class Refused(UpstreamFailed):
+    """The provider answered with an error status; the client gets its status, headers and bytes."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        retryable: bool,
+        code: str = "",
+    ) -> None:
+        super().__init__(message, retryable=retryable, code=code)
+        self.status = status
+        self.headers = headers
+        self.body = body

@@ -1,0 +1,1 @@
+"""What a token costs, and what a call cost, in integers."""

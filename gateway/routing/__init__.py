@@ -1,0 +1,1 @@
+"""From a model name to the deployments that can answer it. Pure."""

@@ -1,0 +1,143 @@
+"""The settings of one installation: a frozen tree, made by `gateway.config` and handed down.
+
+Sizes are bytes and times seconds unless the name says otherwise. README documents each field.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every section: a name nobody knows is an error, not a silence."""
+
+
+class Server(Section, frozen=True):
+    """The public door."""
+
+    host: str = "127.0.0.1"
+    port: int = 4000
+    workers: int = 1
+    names: tuple[str, ...] = ()
+    """Host names that open mode answers besides localhost, 127.0.0.1 and [::1]."""
+    max_body_mb: int = 64
+    max_header_kb: int = 64
+    header_timeout_s: float = 20
+    """From a request's first byte (or a connection's opening) to the end of its headers."""
+    body_timeout_s: float = 30
+    """Longest silence while a body arrives."""
+    keep_alive_s: float = 75
+    drain_s: float = 30
+    """How long streams may go on after SIGTERM, and an abandoned answer is read for its usage."""
+
+
+class Cors(Section, frozen=True):
+    """Web pages of other origins that may call the gateway."""
+
+    origins: tuple[str, ...] = ()
+
+
+class Key(Section, frozen=True):
+    """A static key: `hash` is the SHA-256 of the key, as hex."""
+
+    name: str
+    hash: str
+    project: str = "default"
+    environment: str = "prod"
+    store: Literal["full", "metadata", "none"] = "full"
+
+
+class Timeouts(Section, frozen=True):
+    """The four clocks of one attempt."""
+
+    connect_s: float = 5
+    first_byte_s: float = 120
+    """For streams; a call that is not a stream has only `total_s`."""
+    idle_s: float = 300
+    total_s: float = 600
+
+
+class ProviderSettings(Section, frozen=True):
+    """A provider that speaks OpenAI's API, or changes to one of the catalog."""
+
+    base_url: str = ""
+    api_key: str = ""
+    api_key_env: str = ""
+    """Name of the environment variable that holds the key."""
+    ca_file: str = ""
+    models: tuple[str, ...] = ()
+    """Names to list when the provider has no list of its own."""
+    prefixes: tuple[str, ...] = ()
+    """Bare model names that begin so belong to this provider."""
+    include_usage: bool = True
+    """Whether it accepts `stream_options.include_usage`."""
+
+
+class RouteDeployment(Section, frozen=True):
+    """One place where a route's model is served."""
+
+    model: str
+    """`provider/model`."""
+
+
+class Route(Section, frozen=True):
+    """A public model name and the deployments behind it, tried in this order."""
+
+    deployments: tuple[RouteDeployment, ...]
+    timeouts: Timeouts | None = None
+
+
+class Journal(Section, frozen=True):
+    """The files that remember calls until the store has them."""
+
+    fsync: Literal["interval", "always", "off"] = "interval"
+    segment_mb: int = 64
+    quota_mb: int = 4096
+    reserve_mb: int = 64
+    """Kept allocated, so that calls already admitted can always be settled."""
+    keep_consumed_s: float = 600
+
+
+class ClickHouse(Section, frozen=True):
+    """Where the ledger lives: in this installation's own folder, or on a server."""
+
+    url: str = ""
+    """`http://user:password@host:8123/database`; empty: chDB in the data folder."""
+    clustered: bool = False
+
+
+class Network(Section, frozen=True):
+    """The way out. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY unless set here."""
+
+    https_proxy: str = ""
+    http_proxy: str = ""
+    no_proxy: str = ""
+    ca_file: str = ""
+    """Default: SSL_CERT_FILE, else the system's."""
+
+
+class PriceOverride(Section, frozen=True):
+    """Dollars per million tokens."""
+
+    input: str
+    output: str
+    cache_read: str = ""
+
+
+class Settings(Section, frozen=True):
+    """Everything."""
+
+    data_dir: str = "tidegate-data"
+    server: Server = Server()
+    cors: Cors = Cors()
+    keys: tuple[Key, ...] = ()
+    providers: dict[str, ProviderSettings] = {}
+    routes: dict[str, Route] = {}
+    timeouts: Timeouts = Timeouts()
+    journal: Journal = Journal()
+    clickhouse: ClickHouse = ClickHouse()
+    network: Network = Network()
+    prices: dict[str, PriceOverride] = {}
+    """By `provider/model`; they win over every table."""

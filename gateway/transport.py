@@ -1,0 +1,45 @@
+"""What the attempt loop needs of anything that can carry a request to a provider."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from gateway.providers.base import Headers, Outgoing
+from gateway.settings import Timeouts
+
+
+class Answer(Protocol):
+    """A provider's answer whose headers have arrived."""
+
+    status: int
+    headers: Headers
+    """Lower-case names, hop-by-hop headers removed; content-length kept if the provider sent one."""
+    reused: bool
+    """The connection had carried a request before."""
+    connected_ns: int
+    """`Clock.monotonic_ns()` when the connection was ready."""
+    first_byte_ns: int
+    """... when the first byte of the answer came."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives, transfer coding removed, content coding kept. May raise UpstreamFailed."""
+        ...
+
+    async def read(self, limit: int = ...) -> bytes:
+        """Return the rest of the body, at most `limit` bytes."""
+        ...
+
+
+class Transport(Protocol):
+    """Carries requests: over the network (`gateway.upstream`), or nowhere at all (`gateway.sandbox`)."""
+
+    def open(
+        self, outgoing: Outgoing, timeouts: Timeouts, *, stream: bool
+    ) -> AbstractAsyncContextManager[Answer]:
+        """Send the request and wait for the answer's headers; raise UpstreamFailed.
+
+        Leaving the context before the body's end closes the connection.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""API formats. Pure: bytes in, values or bytes out."""

@@ -1,0 +1,83 @@
+"""What the gateway must know of an API format, whoever speaks it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from gateway.errors import GatewayError
+from telemetry.records import Usage
+
+
+class Peek(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gateway reads of a request."""
+
+    model: str
+    stream: bool = False
+    wants_usage: bool = False
+    """The client itself asked for usage at the end of its stream."""
+    parameters: dict[str, bool | int | float | str] = {}
+    """Small settings worth a place on the row (`temperature`, `max_tokens`, `n` ...)."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer turned out to be."""
+
+    complete: bool = False
+    """The format's own end was seen: a stream's last event, a whole JSON document."""
+    usage: Usage | None = None
+    raw_usage: bytes = b""
+    finish_reason: str = ""
+    response_model: str = ""
+    response_id: str = ""
+    error: str = ""
+    """Message of an error that the provider put into the stream after a 200."""
+
+
+class Reading(Protocol):
+    """Reads one answer as it passes. Makes no copy of what it need not change."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take the next bytes of the answer; return the bytes that may go to the client now."""
+        ...
+
+    def end(self) -> bytes:
+        """The provider's answer is over; return what was held back."""
+        ...
+
+    @property
+    def began(self) -> bool:
+        """Whether content (not only headers or a role) has been seen."""
+        ...
+
+    def finding(self) -> Finding:
+        """Say what was seen so far."""
+        ...
+
+
+class Wire(Protocol):
+    """One API format. Every method is pure: bytes in, values or bytes out, no I/O."""
+
+    surface: str
+    operation: str
+
+    def peek(self, body: bytes) -> Peek:
+        """Read what routing and recording need without building the whole request; raise BadRequest."""
+        ...
+
+    def rewrite(self, body: bytes, *, model: str, ask_usage: bool) -> bytes:
+        """Return the body asking for `model` (and for usage in its stream); every other value keeps its bytes."""
+        ...
+
+    def reading(self, *, stream: bool, strip_usage: bool) -> Reading:
+        """Return a reader for one answer; `strip_usage` removes the usage event nobody asked for."""
+        ...
+
+    def error(self, error: GatewayError) -> bytes:
+        """Render an error the way this format's own clients expect it."""
+        ...
+
+    def broken(self, error: GatewayError) -> bytes:
+        """Render an error as the last event of a stream that has begun."""
+        ...

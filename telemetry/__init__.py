@@ -1,0 +1,1 @@
+"""What happened: the journal, the ledger it becomes, and the ways to ask about it."""

@@ -1,0 +1,209 @@
+"""What one frame of the journal says, and so what a row of the ledger is made of.
+
+The format is frozen: a frame is a msgpack map with the key `frame` naming its type, fields that
+hold their default are left out, and unknown keys are ignored. So a field may be added with a
+default, never renamed, retyped or reused; a collector reads older and newer segments alike.
+
+One call writes up to four frames that share a `call_id`; each becomes a row without the others:
+
+* `Opened`   before the first byte goes to a provider: who asks for what
+* `Request`  the client's body as received (secrets replaced)
+* `Settled`  the full record, written once; an `Opened` that nobody settled is `interrupted`
+* `Answer`   what the client was sent (secrets replaced)
+
+Times of day are microseconds since 1970 (UTC), durations microseconds, money billionths of a US dollar.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Status = Literal["ok", "error", "cancelled", "interrupted"]
+UsageSource = Literal["provider", "estimated", "none"]
+Capture = Literal["full", "cut", "lost", "none"]
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Tokens in disjoint buckets: each token is counted in exactly one of them.
+
+    OpenAI's `prompt_tokens` is `input_uncached + cache_read + input_audio + input_image`, its
+    `completion_tokens` is `output_text + output_reasoning + output_audio`.
+    """
+
+    input_uncached: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    input_audio: int = 0
+    input_image: int = 0
+    output_text: int = 0
+    output_reasoning: int = 0
+    output_audio: int = 0
+
+    @property
+    def input_total(self) -> int:
+        """Every token the model read."""
+        return (
+            self.input_uncached
+            + self.cache_read
+            + self.cache_write_5m
+            + self.cache_write_1h
+            + self.input_audio
+            + self.input_image
+        )
+
+    @property
+    def output_total(self) -> int:
+        """Every token the model wrote."""
+        return self.output_text + self.output_reasoning + self.output_audio
+
+
+class Cost(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a call cost; `total_nano_usd` is the sum of `lines`, or None with the `reason` why nobody knows."""
+
+    total_nano_usd: int | None = None
+    lines: dict[str, int] = {}
+    """Nano-dollars by bucket of `Usage`; buckets without tokens are left out."""
+    price_row: str = ""
+    price_version: str = ""
+    reason: str = ""
+    """`unknown_model`, `no_usage`, `no_price_table`, `no_rate:<bucket>`; empty when priced."""
+
+
+class Call(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Everything known before a provider is asked."""
+
+    call_id: str
+    started_at_us: int
+    surface: str
+    """Wire format of the client: `openai.chat`, `openai.embeddings`."""
+    operation: str = ""
+    """`gen_ai.operation.name` of OpenTelemetry: `chat`, `embeddings`."""
+    # who
+    project: str = ""
+    environment: str = ""
+    key_id: str = ""
+    user_id: str = ""
+    agent_id: str = ""
+    event_id: str = ""
+    event_id_made: bool = False
+    """The client sent no event id; this one is ours."""
+    thread_id: str = ""
+    trace_id: str = ""
+    parent_span_id: str = ""
+    step: str = ""
+    tags: tuple[str, ...] = ()
+    properties: dict[str, str] = {}
+    # what
+    model: str = ""
+    """As the client wrote it."""
+    route: str = ""
+    stream: bool = False
+    parameters: dict[str, bool | int | float | str] = {}
+    request_bytes: int = 0
+    gateway: str = ""
+    """Version of the gateway that wrote this."""
+
+
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One try at one deployment; `error_type` is empty for the try that answered.
+
+    Offsets are microseconds since `Call.started_at_us`.
+    """
+
+    deployment: str
+    provider: str
+    model: str
+    started_us: int = 0
+    connected_us: int = 0
+    first_byte_us: int = 0
+    ended_us: int = 0
+    reused: bool = False
+    """The connection had been used before."""
+    http_status: int = 0
+    request_id: str = ""
+    """The provider's own id of this request."""
+    error_type: str = ""
+    error_message: str = ""
+    sent_sha256: str = ""
+    """Hex digest of the body as it went to the provider."""
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """How it went."""
+
+    status: Status
+    http_status: int = 0
+    """As the client saw it; 0 when it saw none."""
+    error_type: str = ""
+    error_code: str = ""
+    error_message: str = ""
+    provider: str = ""
+    deployment: str = ""
+    response_model: str = ""
+    response_id: str = ""
+    finish_reason: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    # time, in microseconds since the request's last byte was read
+    first_byte_us: int = 0
+    first_token_us: int = 0
+    total_us: int = 0
+    overhead_us: int = 0
+    """The part of `total_us` spent before the first attempt began and after the last ended."""
+    # money
+    usage: Usage = Usage()
+    usage_source: UsageSource = "none"
+    raw_usage: bytes = b""
+    """The provider's own usage object, as JSON."""
+    cost: Cost = Cost()
+    response_bytes: int = 0
+    capture: Capture = "full"
+    """Whether the payload frames hold all of what passed."""
+
+
+class Opened(msgspec.Struct, frozen=True, tag_field="frame", tag="opened"):
+    """Written before the first byte goes to a provider."""
+
+    call: Call
+
+
+class Settled(msgspec.Struct, frozen=True, tag_field="frame", tag="settled"):
+    """Written once, when the answer is over, however it ended."""
+
+    call: Call
+    outcome: Outcome
+
+
+class Payload(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A body, and what a row of it needs to be found and dropped with its call."""
+
+    call_id: str
+    project: str
+    environment: str
+    started_at_us: int
+    surface: str
+    content_type: str = ""
+    body: bytes = b""
+    bytes_total: int = 0
+    """Length before anything was cut."""
+    sha256: str = ""
+    """Hex digest of the whole body, before secrets were replaced; empty if nothing was changed or cut."""
+    redactions: int = 0
+    """How many secrets were replaced."""
+
+
+class Request(msgspec.Struct, frozen=True, tag_field="frame", tag="request"):
+    """The client's body as received."""
+
+    payload: Payload
+
+
+class Answer(msgspec.Struct, frozen=True, tag_field="frame", tag="answer"):
+    """What the client was sent."""
+
+    payload: Payload
+
+
+Frame = Opened | Request | Settled | Answer

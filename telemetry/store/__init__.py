@@ -1,0 +1,1 @@
+"""Where rows live: ClickHouse inside this process or on a server."""
