@@ -1,0 +1,349 @@
+"""What the journal promises its loop, with an obedient disk and a disobedient one."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from telemetry import segments
+from telemetry.journal import CUT_BYTES, MOST_BACKLOG, DiskFull, Journal
+from telemetry.records import Answer, Call, Frame, Opened, Outcome, Payload, Request, Settled
+from telemetry.segment_writer import SegmentWriter
+
+OK = Outcome(status="ok")
+Make = Callable[..., Journal]
+
+
+def call(call_id: str = "a") -> Call:
+    return Call(call_id=call_id, started_at_us=1, surface="openai.chat")
+
+
+def head(call_id: str = "a") -> Payload:
+    return Payload(call_id=call_id, project="p", environment="e", started_at_us=1, surface="openai.chat")
+
+
+def frames(folder: Path) -> list[Frame]:
+    found: list[Frame] = []
+    for own in segments.writers(folder).values():
+        for segment in own:
+            batch = segments.read(segment.path, 0, limit_bytes=1 << 30)
+            assert not batch.bad
+            assert not batch.torn
+            found += [frame for _, frame in batch.frames]
+    return found
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    made: list[Journal] = []
+
+    def build(**changes: Any) -> Journal:
+        options: dict[str, Any] = {"writer": "w", "reserve_bytes": 1 << 20, "now_us": lambda: 7} | changes
+        made.append(Journal(tmp_path, **options))
+        return made[-1]
+
+    yield build
+    for journal in made:
+        journal.close()
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
+    """Let the next writes of frames fail with an errno."""
+    append = SegmentWriter.append
+    left: list[int] = []
+
+    def fail(self: SegmentWriter, frame: bytes | bytearray) -> None:
+        if left:
+            raise OSError(left.pop(), "as told")
+        append(self, frame)
+
+    monkeypatch.setattr(SegmentWriter, "append", fail)
+    return lambda code, times: left.extend([code] * times)
+
+
+def test_what_is_opened_and_settled_is_in_the_file_at_once(make: Make, tmp_path: Path) -> None:
+    journal = make()
+    journal.open(call())
+    assert frames(tmp_path) == [Opened(call())]
+    journal.settle(call(), OK)
+    assert frames(tmp_path) == [Opened(call()), Settled(call(), OK)]
+    status = journal.status()
+    assert (status.frames, status.lost, status.blocked, status.last_success_us) == (2, 0, False, 7)
+
+
+def test_bodies_are_joined_and_written_by_the_thread(make: Make, tmp_path: Path) -> None:
+    journal = make()
+    threads: list[str] = []
+    journal._redact = lambda body: (threads.append(threading.current_thread().name), (body, 0))[1]  # type: ignore[func-returns-value]
+    journal.keep(Request, head(), [b"one ", b"two"])
+    journal.keep(Answer, head(), [b"three"])
+    until(lambda: journal.status().frames == 2)
+    assert threads == ["journal", "journal"]
+    request, answer = frames(tmp_path)
+    assert isinstance(request, Request)
+    assert (request.payload.body, request.payload.bytes_total) == (b"one two", 7)
+    assert (request.payload.sha256, request.payload.redactions) == ("", 0)
+    assert isinstance(answer, Answer)
+    assert answer.payload.body == b"three"
+    assert journal.status().backlog_bytes == 0
+
+
+def test_secrets_are_gone_before_anything_is_on_disk(make: Make, tmp_path: Path) -> None:
+    journal = make()
+    body = b'{"key":"sk-ant-api03-' + b"Ab3" * 20 + b'"}'
+    journal.keep(Request, head(), [body])
+    journal.flush()
+    (request,) = frames(tmp_path)
+    assert isinstance(request, Request)
+    assert request.payload.body == b'{"key":"[secret:anthropic_key]"}'
+    assert request.payload.redactions == 1
+    assert request.payload.sha256 == hashlib.sha256(body).hexdigest()
+    assert request.payload.bytes_total == len(body)
+
+
+def test_a_long_body_is_cut_and_says_what_it_was(make: Make, tmp_path: Path) -> None:
+    journal = make()
+    chunks = ["é".encode() * 300_000] * 4
+    journal.keep(Answer, head(), [b"x", *chunks])
+    journal.flush()
+    (answer,) = frames(tmp_path)
+    assert isinstance(answer, Answer)
+    assert answer.payload.body == (b"x" + b"".join(chunks))[: CUT_BYTES - 1]
+    assert answer.payload.body.decode()
+    assert answer.payload.bytes_total == 2_400_001
+    assert answer.payload.sha256 == hashlib.sha256(b"x" + b"".join(chunks)).hexdigest()
+
+
+@pytest.mark.parametrize("after", [0, 100, 8100, 9000, 100_000])
+def test_a_cut_through_a_secret_leaves_nothing_of_it(make: Make, tmp_path: Path, after: int) -> None:
+    journal = make()
+    secret = b"sk-ant-api03-" + b"Ab3" * 30
+    for cut_bytes in range(1000, 1110, 10):
+        journal.keep(Request, head(), [b" " * 1000 + secret + b" " * after], cut_bytes)
+    journal.flush()
+    for frame in frames(tmp_path):
+        assert isinstance(frame, Request)
+        assert b"sk-ant" not in frame.payload.body
+
+
+def test_a_body_that_shrinks_shows_no_beginning_of_a_secret_that_was_not_looked_at_whole(
+    make: Make, tmp_path: Path
+) -> None:
+    journal = make()
+    secret = b"sk-ant-api03-" + b"Ab3" * 30 + b" "
+    for cut_bytes in range(20_000, 20_100, 7):
+        journal.keep(Request, head(), [secret * 1000], cut_bytes)
+    journal.flush()
+    for frame in frames(tmp_path):
+        assert isinstance(frame, Request)
+        assert b"sk-ant" not in frame.payload.body
+
+
+def test_no_call_is_opened_beyond_the_quota_but_open_ones_are_settled(make: Make, tmp_path: Path) -> None:
+    journal = make(quota_bytes=5000)
+    opened = 0
+    while journal.payload_room():
+        journal.open(call(str(opened)))
+        opened += 1
+    with pytest.raises(DiskFull) as caught:
+        journal.open(call("one too many"))
+    assert caught.value.retry_after_s > 0
+    assert not journal.payload_room()
+    assert journal.status().blocked
+    journal.keep(Request, head(), [b"dropped"])
+    for number in range(opened):
+        journal.settle(call(str(number)), OK)
+    journal.flush()
+    status = journal.status()
+    assert (status.lost, status.dropped_payloads) == (0, 1)
+    found = frames(tmp_path)
+    assert sum(isinstance(frame, Settled) for frame in found) == opened > 5
+    assert len(found) == 2 * opened
+
+
+def test_the_quota_counts_all_writers_and_sees_when_segments_went(make: Make, tmp_path: Path) -> None:
+    other = tmp_path / segments.name("other", 0)
+    other.write_bytes(bytes(10_000))
+    journal = make(quota_bytes=5000)
+    with pytest.raises(DiskFull):
+        journal.open(call())
+    other.unlink()
+    until(journal.payload_room)
+    journal.open(call())
+    assert journal.status().folder_bytes < 5000
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_call_that_cannot_be_written_is_not_opened_until_there_is_room(
+    make: Make, failing: Callable[[int, int], None], code: int
+) -> None:
+    journal = make()
+    failing(code, 1)
+    with pytest.raises(DiskFull):
+        journal.open(call())
+    with pytest.raises(DiskFull):
+        journal.open(call())
+    until(journal.payload_room)
+    journal.open(call())
+
+
+def test_a_settlement_goes_into_the_reserve_if_the_disk_is_full(
+    make: Make, tmp_path: Path, failing: Callable[[int, int], None]
+) -> None:
+    journal = make()
+    until(lambda: (tmp_path / "w.reserve").stat().st_size > 0)
+    failing(errno.ENOSPC, 2)
+    journal.settle(call(), OK)
+    assert frames(tmp_path) == [Settled(call(), OK)]
+    assert journal.status().lost == 0
+    assert (tmp_path / "w.reserve").stat().st_size < 1 << 20
+
+
+def test_a_settlement_goes_into_a_new_segment_if_the_disk_fails_the_old(
+    make: Make, tmp_path: Path, failing: Callable[[int, int], None]
+) -> None:
+    journal = make()
+    failing(errno.EIO, 1)
+    journal.settle(call(), OK)
+    assert [segment.seq for segment in segments.writers(tmp_path)["w"]] == [0, 1]
+    assert frames(tmp_path) == [Settled(call(), OK)]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_settlement_that_fits_nowhere_is_counted_and_logged_once(
+    make: Make, failing: Callable[[int, int], None], code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = make()
+    failing(code, 1000)
+    journal.settle(call(), OK)
+    journal.settle(call(), OK)
+    assert journal.status().lost == 2
+    assert [record.message for record in caplog.records].count("journal_lost") == 1
+
+
+def test_a_settlement_msgpack_cannot_hold_is_lost_not_raised(make: Make) -> None:
+    journal = make()
+    huge = Call(call_id="a", started_at_us=1 << 70, surface="s")
+    journal.settle(huge, OK)
+    assert journal.status().lost == 1
+    with pytest.raises(OverflowError):
+        journal.open(huge)
+
+
+def test_a_record_too_long_for_a_frame_is_refused(make: Make, tmp_path: Path) -> None:
+    journal = make()
+    with pytest.raises(ValueError, match="a record of"):
+        journal.open(call("x" * (segments.MAX_FRAME + 1)))
+    journal.open(call())
+    assert frames(tmp_path) == [Opened(call())]
+
+
+def test_a_body_that_cannot_be_cleaned_is_dropped_and_the_next_is_kept(make: Make, tmp_path: Path) -> None:
+    def clean(body: bytes) -> tuple[bytes, int]:
+        if body == b"bad":
+            raise ValueError("no")
+        return body, 0
+
+    journal = make(redact=clean)
+    for body in (b"bad", b"good"):
+        journal.keep(Request, head(), [body])
+    journal.flush()
+    assert journal.status().dropped_payloads == 1
+    assert len(frames(tmp_path)) == 1
+
+
+def test_a_backlog_beyond_its_limit_is_worked_off_by_the_caller(make: Make) -> None:
+    entered, release = threading.Event(), threading.Event()
+    by: list[str] = []
+
+    def clean(body: bytes) -> tuple[bytes, int]:
+        by.append(threading.current_thread().name)
+        if by == ["journal"]:
+            entered.set()
+            release.wait(10)
+        return body, 0
+
+    journal = make(redact=clean)
+    journal.keep(Request, head(), [b"first"])
+    assert entered.wait(10)
+    big = bytes(MOST_BACKLOG // 2)
+    journal.keep(Request, head(), [big], 10)
+    threading.Timer(0.05, release.set).start()
+    journal.keep(Request, head(), [big], 10)
+    assert journal.status().backlog_bytes <= MOST_BACKLOG
+    journal.flush()
+    assert journal.status().frames == 3
+    assert journal.status().dropped_payloads == 0
+
+
+@pytest.mark.parametrize("fsync", ["always", "interval", "off"])
+def test_only_always_syncs_before_a_call_is_opened(
+    make: Make, monkeypatch: pytest.MonkeyPatch, fsync: str
+) -> None:
+    by: list[str] = []
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: by.append(threading.current_thread().name))
+    journal = make(fsync=fsync)
+    journal.open(call())
+    assert ("MainThread" in by) == (fsync == "always")
+    if fsync == "interval":
+        until(lambda: "journal" in by)
+
+
+def test_after_a_failed_sync_a_new_segment_is_begun(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = make(fsync="always")
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fail)
+        with pytest.raises(DiskFull):
+            journal.open(call("unsafe"))
+    journal.settle(call("next"), OK)
+    assert journal.status().sync_failures == 1
+    assert len(segments.writers(tmp_path)["w"]) == 2
+
+
+def test_segments_roll_and_every_frame_is_in_one_of_them(make: Make, tmp_path: Path) -> None:
+    journal = make(segment_bytes=2000)
+    for number in range(100):
+        journal.open(call(str(number)))
+        journal.keep(Request, head(str(number)), [b"x" * 100])
+    journal.close()
+    assert len(segments.writers(tmp_path)["w"]) > 5
+    found = frames(tmp_path)
+    assert sorted(f.call.call_id for f in found if isinstance(f, Opened)) == sorted(map(str, range(100)))
+    assert sum(isinstance(frame, Request) for frame in found) == 100
+
+
+def test_close_writes_what_is_queued_and_lets_go(make: Make, tmp_path: Path) -> None:
+    journal = make()
+    for _ in range(50):
+        journal.keep(Request, head(), [b"x"])
+    journal.close()
+    journal.close()
+    assert len(frames(tmp_path)) == 50
+    assert segments.is_dead(segments.writers(tmp_path)["w"])
+    assert not list(tmp_path.glob("*.reserve"))
+    with pytest.raises(DiskFull):
+        journal.open(call())
+    journal.settle(call(), OK)
+    assert journal.status().lost == 1
