@@ -1,0 +1,237 @@
+"""Makes the price table: genai-prices' rows, litellm's for models it lacks, and the installation's own.
+
+Only the telemetry process imports this; workers read what it writes. Not taken over: prices by service
+tier and batch, searches, pages, seconds and characters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, time
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from genai_prices import types
+from genai_prices.data import providers as genai_providers
+
+from gateway.prices.litellm_rows import spare_rows
+from gateway.prices.table import FORMAT, Book, Entry, File, PriceRow, Rates, Tier
+from gateway.settings import PriceOverride
+
+_NANO = 1_000_000_000
+_NAMES = {"x-ai": "xai"}
+"""genai-prices' names of providers that the catalog calls otherwise."""
+
+_LITELLM_FILE = "model_prices_and_context_window_backup.json"
+
+_KEYS = {
+    "input": ("input_mtok", "input_text_mtok"),
+    "cache_read": ("cache_read_mtok",),
+    "cache_write_5m": ("cache_write_5m_mtok", "cache_write_mtok"),
+    "cache_write_1h": ("cache_write_1h_mtok",),
+    "input_audio": ("input_audio_mtok",),
+    "input_image": ("input_image_mtok",),
+    "output": ("output_mtok", "output_text_mtok"),
+    "output_reasoning": ("output_reasoning_mtok",),
+    "output_audio": ("output_audio_mtok",),
+}
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What compiling did."""
+
+    version: str
+    written: bool
+    """False: the table on disk was of this version already."""
+    providers: int = 0
+    models: int = 0
+
+
+def compile_table(
+    path: Path, overrides: Mapping[str, PriceOverride], *, litellm_file: Path | None = None
+) -> Summary:
+    """Write the table to `path` in one step; raise ValueError naming an override that is not a price.
+
+    `litellm_file`: instead of the one in the installed package.
+    """
+    source = litellm_file or installed_litellm_file()
+    litellm = source.read_bytes() if source else b""
+    wanted = _version(litellm, overrides)
+    if _version_at(path) == wanted:
+        return Summary(version=wanted, written=False)
+    books = make_books(litellm, overrides)
+    packed = {name: msgspec.Raw(msgspec.msgpack.encode(book)) for name, book in books.items()}
+    _write(path, msgspec.msgpack.encode(File(format=FORMAT, version=wanted, books=packed)))
+    models = sum(len(book.entries) + len(book.spare) + len(book.overrides) for book in books.values())
+    return Summary(version=wanted, written=True, providers=len(books), models=models)
+
+
+def make_books(litellm: bytes, overrides: Mapping[str, PriceOverride]) -> dict[str, Book]:
+    """Return every provider's book."""
+    entries = {_NAMES.get(p.id, p.id): tuple(_entries(p)) for p in genai_providers}
+    spare = spare_rows(litellm) if litellm else {}
+    own = _overrides(overrides)
+    return {
+        name: Book(overrides=own.get(name, {}), entries=entries.get(name, ()), spare=spare.get(name, {}))
+        for name in {**entries, **spare, **own}
+    }
+
+
+def installed_litellm_file() -> Path | None:
+    """Return litellm's price file without importing litellm, which takes seconds."""
+    spec = find_spec("litellm")
+    folders: Iterable[str] = (spec.submodule_search_locations if spec else None) or ()
+    return next((file for folder in folders if (file := Path(folder) / _LITELLM_FILE).is_file()), None)
+
+
+def _entries(provider: types.Provider) -> Iterable[Entry]:
+    for model in provider.models:
+        prices = (
+            model.prices if isinstance(model.prices, list) else [types.ConditionalPrice(prices=model.prices)]
+        )
+        rows = tuple(
+            _row(f"genai-prices:{provider.id}/{model.id}#{i}", conditional)
+            for i, conditional in enumerate(prices)
+        )
+        yield Entry(match=_match(model.match), rows=rows)
+
+
+def _row(row_id: str, conditional: types.ConditionalPrice) -> PriceRow:
+    prices: dict[str, Any] = {k: v for k, v in vars(conditional.prices).items() if v is not None}
+    starts = sorted({t.start for v in prices.values() if isinstance(v, types.TieredPrices) for t in v.tiers})
+    valid_from = day_from = day_until = 0
+    match conditional.constraint:
+        case types.StartDateConstraint(start_date=date):
+            valid_from = int(datetime(date.year, date.month, date.day, tzinfo=UTC).timestamp()) * 1_000_000
+        case types.TimeOfDateConstraint(start_time=start, end_time=end):
+            day_from, day_until = _time_us(start), _time_us(end)
+        case None:
+            pass
+    return PriceRow(
+        id=row_id,
+        rates=_rates(prices, 0),
+        tiers=tuple(Tier(start, _rates(prices, start + 1)) for start in starts),
+        valid_from_us=valid_from,
+        day_from_us=day_from,
+        day_until_us=day_until,
+    )
+
+
+def _rates(prices: dict[str, Any], tokens: int) -> Rates:
+    """Return the rates of a call with so many input tokens."""
+    found = {
+        name: next((_nano(_at(prices[key], tokens)) for key in keys if key in prices), None)
+        for name, keys in _KEYS.items()
+    }
+    request = _at(prices["requests_kcount"], tokens) / 1000 if "requests_kcount" in prices else None
+    return Rates(**found, request=None if request is None else _nano(request))
+
+
+def _at(price: Decimal | types.TieredPrices, tokens: int) -> Decimal:
+    if isinstance(price, types.TieredPrices):
+        return next((t.price for t in reversed(price.tiers) if tokens > t.start), price.base)
+    return price
+
+
+def _match(clause: Any) -> list[Any]:  # noqa: ANN401 - a union that genai-prices keeps to itself
+    found: list[Any]
+    match clause:
+        case types.ClauseEquals(equals=name):
+            found = ["=", name.lower()]
+        case types.ClauseStartsWith(starts_with=name):
+            found = ["^", name.lower()]
+        case types.ClauseEndsWith(ends_with=name):
+            found = ["$", name.lower()]
+        case types.ClauseContains(contains=name):
+            found = ["*", name.lower()]
+        case types.ClauseRegex(regex=pattern):
+            found = ["~", pattern]
+        case types.ClauseOr(or_=clauses):
+            found = ["|", *map(_match, clauses)]
+        case types.ClauseAnd(and_=clauses):
+            found = ["&", *map(_match, clauses)]
+        case _:
+            raise TypeError(f"genai-prices has a new kind of match: {clause!r}")
+    return found
+
+
+def _overrides(overrides: Mapping[str, PriceOverride]) -> dict[str, dict[str, PriceRow]]:
+    books: dict[str, dict[str, PriceRow]] = {}
+    for name, said in overrides.items():
+        provider, slash, model = name.partition("/")
+        if not slash or not model:
+            raise ValueError(f"prices.{name}: expected `provider/model`")
+        rates = Rates(
+            input=_dollars(name, "input", said.input),
+            output=_dollars(name, "output", said.output),
+            cache_read=_dollars(name, "cache_read", said.cache_read) if said.cache_read else None,
+        )
+        books.setdefault(provider, {})[model.lower()] = PriceRow(id=f"settings:{name}", rates=rates)
+    return books
+
+
+def _dollars(name: str, field: str, said: str) -> int:
+    try:
+        value = Decimal(said)
+        if value.is_finite() and value >= 0:
+            return _nano(value)
+    except InvalidOperation:
+        pass
+    raise ValueError(f"prices.{name}.{field}: {said!r} is not a price in dollars per million tokens")
+
+
+def _nano(dollars: Decimal) -> int:
+    return int((dollars * _NANO).to_integral_value(ROUND_HALF_UP))
+
+
+def _time_us(at: time) -> int:
+    offset = at.utcoffset()
+    seconds = at.hour * 3600 + at.minute * 60 + at.second - int(offset.total_seconds() if offset else 0)
+    return seconds % 86_400 * 1_000_000
+
+
+def _version(litellm: bytes, overrides: Mapping[str, PriceOverride]) -> str:
+    names = [
+        f"{package} {found}" for package in ("genai-prices", "litellm") if (found := _installed(package))
+    ]
+    said = msgspec.json.encode([FORMAT, names, dict(overrides)], order="sorted")
+    return ", ".join([*names, hashlib.sha256(said + litellm).hexdigest()[:12]])
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _version_at(path: Path) -> str:
+    try:
+        return msgspec.msgpack.decode(path.read_bytes(), type=File).version
+    except (OSError, msgspec.DecodeError):
+        return ""
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Put the file in place whole, and on the disk, or not at all."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except OSError:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,151 @@
+"""Providers that speak OpenAI's API, OpenAI among them.
+
+Which refusals are worth another try follows openai-python's `_should_retry` (408, 409, 429, 5xx; 2026-11),
+plus 401, 402 and 403: the key is sick, another deployment has its own.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import msgspec
+
+from gateway.errors import Refused
+from gateway.providers.base import Headers, Origin, Outgoing
+
+PATHS = {"openai.chat": "/chat/completions", "openai.embeddings": "/embeddings"}
+
+_FORWARDED = frozenset({b"content-type", b"accept", b"user-agent", b"idempotency-key"})
+_FORWARDED_PREFIXES = (b"openai-", b"x-stainless-")
+_CODINGS = (b"gzip", b"deflate")
+_RETRYABLE = frozenset({401, 402, 403, 408, 409, 429})
+_MESSAGE_LIMIT = 500
+
+_json = msgspec.json.Decoder()
+
+
+class OpenAICompatible:
+    """One API at one base URL."""
+
+    def __init__(
+        self, name: str, base_url: str, *, include_usage: bool = True, owned_by: str = "", ca_file: str = ""
+    ) -> None:
+        self.name = name
+        self.owned_by = owned_by or name
+        self.include_usage = include_usage
+        self.origin, self._prefix = parse_base_url(base_url, ca_file=ca_file)
+
+    def request(
+        self, surface: str, headers: dict[bytes, bytes], body: bytes, *, secret: str, stream: bool
+    ) -> Outgoing:
+        """Build the request; of the client's headers only those on the list leave."""
+        return Outgoing(
+            method="POST",
+            origin=self.origin,
+            path=self._prefix + PATHS[surface],
+            headers=_headers(headers, secret, stream=stream),
+            body=body,
+        )
+
+    def models(self, *, secret: str) -> Outgoing:
+        """Build the request for the provider's own list of models."""
+        headers = _headers({b"accept": b"application/json"}, secret, stream=True)
+        return Outgoing(
+            method="GET", origin=self.origin, path=self._prefix + "/models", headers=headers, body=b""
+        )
+
+    def failure(self, status: int, headers: Headers, body: bytes) -> Refused:
+        """Say what a non-2xx answer means; `body` without content coding."""
+        return refused(self.name, status, headers, body)
+
+
+def parse_base_url(base_url: str, *, ca_file: str = "") -> tuple[Origin, str]:
+    """Return the origin and the path prefix; raise ValueError if this is not a plain http(s) URL."""
+    parts = urlsplit(base_url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"{base_url!r} is not an http or https URL")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError(f"the base URL of {parts.hostname} may have no user, password, query or fragment")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return Origin(parts.scheme, parts.hostname, port, ca_file), parts.path.rstrip("/")
+
+
+def refused(name: str, status: int, headers: Headers, body: bytes) -> Refused:
+    """Read a refusal in any of the shapes that OpenAI-compatible APIs answer with."""
+    message, code = _explanation(body)
+    error = Refused(
+        message or f"{name} answered {status}",
+        status=status,
+        headers=headers,
+        body=body,
+        retryable=status in _RETRYABLE or status >= 500 or status < 400,
+        code=code,
+    )
+    error.retry_after_s = _retry_after_s(headers)
+    return error
+
+
+def _headers(headers: dict[bytes, bytes], secret: str, *, stream: bool) -> Headers:
+    kept = [
+        (name, value)
+        for name, value in headers.items()
+        if name in _FORWARDED or name.startswith(_FORWARDED_PREFIXES)
+    ]
+    if b"content-type" not in headers:
+        kept.append((b"content-type", b"application/json"))
+    kept.append(
+        (b"accept-encoding", b"identity" if stream else _coding(headers.get(b"accept-encoding", b"")))
+    )
+    if secret:
+        kept.append((b"authorization", b"Bearer " + secret.encode()))
+    return kept
+
+
+def _coding(accepted: bytes) -> bytes:
+    """Reduce what the client accepts to what the gateway can read: gzip and deflate."""
+    offers = [offer.replace(b" ", b"").lower() for offer in accepted.split(b",")]
+    kept = [
+        coding
+        for coding in _CODINGS
+        if any(
+            o == coding or (o.startswith(coding + b";q=") and o[len(coding) + 3 :].strip(b"0."))
+            for o in offers
+        )
+    ]
+    return b", ".join(kept) or b"identity"
+
+
+def _explanation(body: bytes) -> tuple[str, str]:
+    """Return the message and code of an error body, whatever its shape."""
+    try:
+        said = _json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        plain = body[:_MESSAGE_LIMIT].decode("utf-8", "replace").strip()
+        return ("" if plain.startswith("<") else plain), ""
+    detail = said.get("error", said) if isinstance(said, dict) else said
+    code = detail.get("code") if isinstance(detail, dict) else ""
+    message = _message(detail)
+    return message[:_MESSAGE_LIMIT], str(code) if isinstance(code, str | int) and code else ""
+
+
+def _message(detail: object) -> str:
+    if isinstance(detail, str):
+        return detail
+    if isinstance(detail, dict):
+        found = detail.get("message") or detail.get("detail") or detail.get("msg") or detail.get("error")
+        return _message(found) if found else ""
+    if isinstance(detail, list) and detail:
+        return _message(detail[0])
+    return ""
+
+
+def _retry_after_s(headers: Headers) -> float | None:
+    found = dict(headers)
+    for name, unit in ((b"retry-after-ms", 1000.0), (b"retry-after", 1.0)):
+        try:
+            wait = float(found[name]) / unit
+        except (KeyError, ValueError):
+            continue
+        if 0 <= wait < 86_400 * 7:
+            return wait
+    return None

@@ -1,0 +1,163 @@
+"""From the model name in a request to the deployments that serve it.
+
+A name is, in this order: a route; `provider/model`, split at the first slash; a model that a provider
+lists; a model whose beginning belongs to one provider.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from gateway.errors import Unauthenticated, UnknownModel
+from gateway.providers.catalog import Known
+from gateway.routing.deployments import Deployment, Plan
+from gateway.settings import Settings
+
+_NAMES_KEPT = 4096
+
+
+class _Target(msgspec.Struct, frozen=True):
+    provider: str
+    model: str
+
+
+class _Found(msgspec.Struct, frozen=True):
+    route: str
+    targets: tuple[_Target, ...]
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """One line of `GET /v1/models`."""
+
+    id: str
+    owned_by: str
+
+
+class Resolver:
+    """Knows every name this installation answers to. Owns a cache of the names it has found."""
+
+    def __init__(self, settings: Settings, providers: Mapping[str, Known]) -> None:
+        self._settings = settings
+        self._providers = providers
+        self._routes = {
+            name: tuple(self._target(name, d.model) for d in route.deployments)
+            for name, route in settings.routes.items()
+        }
+        self._owners: dict[str, list[str]] = {}
+        for name, known in providers.items():
+            for model in known.models:
+                self._owners.setdefault(model, []).append(name)
+        self._found: dict[str, _Found] = {}
+
+    def plan(
+        self,
+        model: str,
+        *,
+        client_secret: str,
+        open: bool,  # noqa: A002 - the word of Principal
+        surface: str = "openai.chat",
+    ) -> Plan:
+        """Return what to try; raise UnknownModel, or Unauthenticated if there is no key to try it with.
+
+        `client_secret`: the client's own provider key. It goes only to the surface's native provider, only in
+        open mode, and only where the installation has no key of its own.
+        """
+        found = self._found.get(model) or self._find(model)
+        made = (self._deployment(t, client_secret if open else "", surface) for t in found.targets)
+        deployments = tuple(d for d in made if d is not None)
+        if not deployments:
+            raise self._no_key(found)
+        route = self._settings.routes.get(found.route)
+        timeouts = (route.timeouts if route else None) or self._settings.timeouts
+        return Plan(route=found.route, deployments=deployments, timeouts=timeouts)
+
+    def names(self, models_by_provider: Mapping[str, Iterable[str]] | None = None) -> list[Listed]:
+        """List every name: routes, then the models of each provider that has a credential, then sandbox.
+
+        `models_by_provider`: what providers listed themselves; a provider not in it has its settings' models.
+        """
+        listed = [Listed(name, "tidegate") for name in self._routes]
+        for name, known in self._providers.items():
+            if name != "sandbox" and known.usable:
+                models = (models_by_provider or {}).get(name, known.models)
+                listed += [Listed(f"{name}/{model}", known.provider.owned_by) for model in models]
+        sandbox = self._providers.get("sandbox")
+        listed += [Listed(f"sandbox/{model}", "tidegate") for model in (sandbox.models if sandbox else ())]
+        return listed
+
+    def _find(self, model: str) -> _Found:
+        targets = self._routes.get(model)
+        found = _Found(model, targets) if targets else _Found("", (self._single(model),))
+        if len(self._found) >= _NAMES_KEPT:
+            self._found.clear()
+        self._found[model] = found
+        return found
+
+    def _single(self, model: str) -> _Target:
+        provider, slash, rest = model.partition("/")
+        if slash and rest and provider in self._providers:
+            return _Target(provider, rest)
+        owners = self._owners.get(model) or self._by_prefix(model)
+        if len(owners) == 1:
+            return _Target(owners[0], model)
+        if owners:
+            choices = ", ".join(f"{owner}/{model}" for owner in owners)
+            raise UnknownModel(
+                f"The model `{model}` is served by more than one provider: {choices}.", param="model"
+            )
+        raise UnknownModel(f"The model `{model}` does not exist.{self._nearest(model)}", param="model")
+
+    def _by_prefix(self, model: str) -> list[str]:
+        """Return the providers that own the name's beginning; the settings' word outweighs the catalog's."""
+        fitting = [
+            name for name, known in self._providers.items() if model.startswith(known.prefixes or ("\0",))
+        ]
+        if len(fitting) < 2:
+            return fitting
+        said = {
+            name for name, p in self._settings.providers.items() if model.startswith(p.prefixes or ("\0",))
+        }
+        return [name for name in fitting if name in said] or fitting
+
+    def _nearest(self, model: str) -> str:
+        known = [listed.id for listed in self.names()]
+        known += [name for name in self._owners if name not in known]
+        near = difflib.get_close_matches(model, known, n=3, cutoff=0.0)
+        return f" Nearest: {', '.join(near)}." if near else ""
+
+    def _target(self, route: str, model: str) -> _Target:
+        provider, slash, rest = model.partition("/")
+        if not slash or not rest or provider not in self._providers:
+            raise ValueError(
+                f"routes.{route}.deployments: {model!r} is not `provider/model` of a known provider"
+            )
+        return _Target(provider, rest)
+
+    def _deployment(self, target: _Target, client_secret: str, surface: str) -> Deployment | None:
+        known = self._providers[target.provider]
+        native = surface in known.native
+        secret = known.secret
+        if not secret and native and client_secret and not client_secret.startswith("tg-"):
+            secret = client_secret
+        if not secret and not known.keyless:
+            return None
+        return Deployment(
+            id=f"{target.provider}/{target.model}",
+            provider=known.provider,
+            model=target.model,
+            secret=secret,
+            native=native,
+        )
+
+    def _no_key(self, found: _Found) -> Unauthenticated:
+        wanted = dict.fromkeys(
+            self._providers[t.provider].key_variable or f"providers.{t.provider}.api_key"
+            for t in found.targets
+        )
+        return Unauthenticated(
+            f"No key for {', '.join(dict.fromkeys(t.provider for t in found.targets))}: set {' or '.join(wanted)},"
+            " or try the model sandbox/echo, which needs none."
+        )

@@ -1,0 +1,130 @@
+"""OpenAI's chat completions: `POST /v1/chat/completions`.
+
+Source: https://platform.openai.com/docs/api-reference/chat/create (2026-11).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from gateway.errors import GatewayError
+from gateway.wire import openai_body, openai_errors
+from gateway.wire.base import Peek, Reading
+from gateway.wire.openai_answer import DocumentReading
+from gateway.wire.openai_stream import StreamReading
+
+_ABSENT = msgspec.Raw(b"")
+
+
+class _Body(msgspec.Struct):
+    model: str | None = None
+    messages: msgspec.Raw = _ABSENT
+    stream: bool | None = None
+    stream_options: msgspec.Raw = _ABSENT
+    response_format: msgspec.Raw = _ABSENT
+    tools: msgspec.Raw = _ABSENT
+    temperature: Any = None
+    top_p: Any = None
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    n: Any = None
+    seed: Any = None
+    reasoning_effort: Any = None
+    service_tier: Any = None
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: Any = None
+
+
+class _Format(msgspec.Struct):
+    type: Any = None
+
+
+_bodies = msgspec.json.Decoder(_Body)
+_stream_options = msgspec.json.Decoder(_StreamOptions)
+_formats = msgspec.json.Decoder(_Format)
+_lists = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class OpenAIChat:
+    """The chat completions format."""
+
+    surface = "openai.chat"
+    operation = "chat"
+
+    def peek(self, body: bytes) -> Peek:
+        """Read what routing and recording need; only what no provider could understand is refused."""
+        said = openai_body.decode(_bodies, body)
+        model = openai_body.check_model(said.model)
+        if said.messages is _ABSENT:
+            raise openai_body.missing("messages")
+        return Peek(
+            model=model,
+            stream=bool(said.stream),
+            wants_usage=bool(said.stream) and _wants_usage(said.stream_options),
+            parameters=_parameters(said),
+        )
+
+    def rewrite(self, body: bytes, *, model: str, ask_usage: bool) -> bytes:
+        """Return the body asking for `model` (and for usage in its stream)."""
+        return openai_body.rewrite(body, model=model, ask_usage=ask_usage)
+
+    def reading(self, *, stream: bool, strip_usage: bool) -> Reading:
+        """Return a reader for one answer."""
+        return StreamReading(strip_usage=strip_usage) if stream else DocumentReading()
+
+    def error(self, error: GatewayError) -> bytes:
+        """Render an error as OpenAI does."""
+        return openai_errors.render(error)
+
+    def broken(self, error: GatewayError) -> bytes:
+        """Render an error as the last event of a stream that has begun."""
+        return openai_errors.event(error)
+
+
+def _wants_usage(options: msgspec.Raw) -> bool:
+    if options is _ABSENT:
+        return False
+    try:
+        return _stream_options.decode(options).include_usage is True
+    except msgspec.DecodeError:
+        return False
+
+
+_SCALARS = (
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "seed",
+    "reasoning_effort",
+    "service_tier",
+)
+
+
+def _parameters(said: _Body) -> dict[str, bool | int | float | str]:
+    parameters: dict[str, bool | int | float | str] = {}
+    for name in _SCALARS:
+        value = getattr(said, name)
+        if value is not None and (kept := openai_body.small(value)) is not None:
+            parameters[name] = kept
+    if said.response_format is not _ABSENT or said.tools is not _ABSENT:
+        _add_shapes(said, parameters)
+    return parameters
+
+
+def _add_shapes(said: _Body, parameters: dict[str, bool | int | float | str]) -> None:
+    """Add the kind of the response format and the number of tools."""
+    try:
+        if said.response_format is not _ABSENT:
+            kind = openai_body.small(_formats.decode(said.response_format).type)
+            if kind is not None:
+                parameters["response_format"] = kind
+        if said.tools is not _ABSENT:
+            parameters["tools"] = len(_lists.decode(said.tools))
+    except msgspec.DecodeError:
+        return  # null, or of a type that the provider will refuse

@@ -1,0 +1,62 @@
+"""OpenAI's embeddings: `POST /v1/embeddings`.
+
+Source: https://platform.openai.com/docs/api-reference/embeddings/create (2026-11).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from gateway.errors import GatewayError
+from gateway.wire import openai_body, openai_errors
+from gateway.wire.base import Peek, Reading
+from gateway.wire.openai_answer import DocumentReading
+
+_ABSENT = msgspec.Raw(b"")
+
+
+class _Body(msgspec.Struct):
+    model: str | None = None
+    input: msgspec.Raw = _ABSENT
+    dimensions: Any = None
+    encoding_format: Any = None
+
+
+_bodies = msgspec.json.Decoder(_Body)
+
+
+class OpenAIEmbeddings:
+    """The embeddings format; it has no streams."""
+
+    surface = "openai.embeddings"
+    operation = "embeddings"
+
+    def peek(self, body: bytes) -> Peek:
+        """Read what routing and recording need."""
+        said = openai_body.decode(_bodies, body)
+        model = openai_body.check_model(said.model)
+        if said.input is _ABSENT:
+            raise openai_body.missing("input")
+        parameters: dict[str, bool | int | float | str] = {}
+        for name in ("dimensions", "encoding_format"):
+            if (kept := openai_body.small(getattr(said, name))) is not None:
+                parameters[name] = kept
+        return Peek(model=model, parameters=parameters)
+
+    def rewrite(self, body: bytes, *, model: str, ask_usage: bool) -> bytes:  # noqa: ARG002 - no streams
+        """Return the body asking for `model`."""
+        return openai_body.rewrite(body, model=model, ask_usage=False)
+
+    def reading(self, *, stream: bool, strip_usage: bool) -> Reading:  # noqa: ARG002 - no streams
+        """Return a reader for one answer."""
+        return DocumentReading()
+
+    def error(self, error: GatewayError) -> bytes:
+        """Render an error as OpenAI does."""
+        return openai_errors.render(error)
+
+    def broken(self, error: GatewayError) -> bytes:
+        """Render an error as an event, should a provider ever stream embeddings."""
+        return openai_errors.event(error)

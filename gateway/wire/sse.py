@@ -1,0 +1,96 @@
+"""Server-sent events as bytes: where one ends, and what it says.
+
+Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream (2026-11).
+"""
+
+from __future__ import annotations
+
+import re
+
+LIMIT = 1 << 20
+"""Bytes of one event that are held back at most; a longer one passes unread."""
+
+_END = rb"(?>\r\n|\n|\r(?!\Z))"  # a last \r may be half of a \r\n that is still on its way
+_BLANK_LINE = re.compile(_END + _END)
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+class Splitter:
+    """Cuts a stream into blocks of whole events, however its bytes arrive. Owns the unfinished rest."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._limit = limit
+        self._rest = bytearray()
+        self._edge = b""
+        self._overlong = False
+
+    def push(self, chunk: bytes) -> tuple[bytes, bytes]:
+        """Return bytes of an overlong event to pass unread, then the whole events that follow them."""
+        if not self._rest and not self._overlong and chunk.endswith((b"\n\n", b"\n\r\n")):
+            return b"", chunk
+        loose = b""
+        if self._overlong:
+            loose, chunk = self._leave(chunk)
+        rest = self._rest
+        start = max(0, len(rest) - 3)
+        rest += chunk
+        cut = _last_blank_line(rest, start)
+        if cut:
+            block = bytes(rest[:cut])
+            del rest[:cut]
+            return loose, block
+        if len(rest) > self._limit:
+            loose += bytes(rest)
+            self._edge = loose[-3:]
+            self._overlong = True
+            rest.clear()
+        return loose, b""
+
+    def _leave(self, chunk: bytes) -> tuple[bytes, bytes]:
+        """Look for the end of an overlong event; return what belongs to it and what follows."""
+        data = self._edge + chunk
+        found = _BLANK_LINE.search(data)
+        if found is None:
+            self._edge = data[-3:]
+            return chunk, b""
+        self._overlong = False
+        cut = max(0, found.end() - len(self._edge))
+        return chunk[:cut], chunk[cut:]
+
+    def end(self) -> bytes:
+        """Return an event that no blank line ended."""
+        rest = bytes(self._rest)
+        self._rest.clear()
+        return rest
+
+
+def _last_blank_line(data: bytearray, start: int) -> int:
+    """Return where the last whole event ends, 0 if none does."""
+    if data.find(b"\r", start) < 0:
+        return data.rfind(b"\n\n", start) + 2 if data.find(b"\n\n", start) >= 0 else 0
+    cut = 0
+    for found in _BLANK_LINE.finditer(data, start):
+        cut = found.end()
+    return cut
+
+
+def span(block: bytes, at: int) -> tuple[int, int]:
+    """Return where the event that holds the byte `at` begins and ends, its blank line included."""
+    if b"\r" not in block:
+        start = block.rfind(b"\n\n", 0, at + 1)
+        end = block.find(b"\n\n", at)
+        return (start + 2 if start >= 0 else 0), (end + 2 if end >= 0 else len(block))
+    start = 0
+    for found in _BLANK_LINE.finditer(block):
+        if found.end() > at:
+            return start, found.end()
+        start = found.end()
+    return start, len(block)
+
+
+def data_of(event: bytes) -> bytes:
+    """Return the event's data, its lines joined by newlines; empty for comments."""
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and event.endswith(b"\n\n"):
+        return event[6:-2]
+    lines = [line[5:].removeprefix(b" ") for line in _LINE_END.split(event) if line.startswith(b"data:")]
+    return b"\n".join(lines)

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from gateway.providers.catalog import Catalog, Known, build
+from gateway.providers.openai import OpenAICompatible, parse_base_url
+from gateway.settings import ProviderSettings
+
+catalog = Catalog.load()
+
+
+def test_every_row_says_where_it_was_read_and_when():
+    assert len(catalog.rows) >= 9
+    for name, row in catalog.rows.items():
+        assert parse_base_url(row.base_url)[0].host, name
+        assert all(source.startswith("https://") for source in row.source), name
+        assert row.source, name
+        assert datetime.date(2026, 1, 1) <= row.date <= datetime.date(2027, 1, 1), name
+        assert row.key_variable or row.keyless, name
+
+
+def test_key_variables_are_those_of_providers_that_need_a_key():
+    variables = catalog.key_variables()
+
+    assert variables["openai"] == "OPENAI_API_KEY"
+    assert variables["groq"] == "GROQ_API_KEY"
+    assert "ollama" not in variables
+
+
+def test_a_row_with_a_typo_is_refused():
+    with pytest.raises(ValueError, match="base_ulr"):
+        Catalog.parse('[x]\nbase_ulr = "https://x"\n')
+
+
+def made(name: str, said: ProviderSettings | None = None) -> Known:
+    return build({name: said} if said else {}, catalog)[name]
+
+
+def test_the_catalog_needs_nothing_but_the_key():
+    known = made("groq", ProviderSettings(api_key="gsk"))
+
+    assert (known.secret, known.usable, known.keyless) == ("gsk", True, False)
+    assert isinstance(known.provider, OpenAICompatible)
+    assert known.provider.origin.host == "api.groq.com"
+    assert known.provider.include_usage is False
+
+
+def test_without_a_key_a_provider_is_known_but_not_usable():
+    assert not made("openai").usable
+    assert made("openai").key_variable == "OPENAI_API_KEY"
+
+
+def test_settings_change_a_row():
+    said = ProviderSettings(
+        base_url="http://proxy:1/v1", api_key_env="MY_KEY", prefixes=("own-",), include_usage=False
+    )
+
+    known = made("openai", said)
+
+    assert isinstance(known.provider, OpenAICompatible)
+    assert known.provider.origin.host == "proxy"
+    assert known.provider.include_usage is False
+    assert known.key_variable == "MY_KEY"
+    assert known.prefixes[0] == "own-"
+    assert "gpt-" in known.prefixes
+
+
+def test_a_place_of_ones_own_needs_no_key():
+    known = made("vllm", ProviderSettings(base_url="http://localhost:8000/v1", models=("org/model",)))
+
+    assert (known.keyless, known.usable, known.native) == (True, True, ())
+    assert known.models == ("org/model",)
+
+
+def test_a_local_provider_is_listed_only_if_it_was_asked_for():
+    assert made("ollama").keyless
+    assert not made("ollama").usable
+    assert made("ollama", ProviderSettings(models=("llama3",))).usable
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "setting"),
+    [
+        ("acme", ProviderSettings(), "providers.acme.base_url"),
+        ("acme", ProviderSettings(base_url="localhost"), "providers.acme.base_url"),
+        ("a/b", ProviderSettings(base_url="http://x"), "providers.a/b"),
+        ("sandbox", ProviderSettings(base_url="http://x"), "providers.sandbox"),
+    ],
+)
+def test_a_setting_at_fault_is_named(name, said, setting):
+    with pytest.raises(ValueError, match=setting):
+        build({name: said}, catalog)
