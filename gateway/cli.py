@@ -1,0 +1,276 @@
+"""The command `tidegate`: starts the house, checks its settings, shows its calls."""
+
+from __future__ import annotations
+
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from gateway import calls_tree, config, doctor
+from gateway.clock import SystemClock
+from gateway.config import ConfigError
+from gateway.places import Places
+from gateway.processes import supervisor
+from gateway.processes.alone import alone
+from gateway.processes.doors import StartRefused, run_folder
+from gateway.providers.catalog import Catalog, build
+from gateway.settings import Settings
+from gateway.yaml_file import Problem
+
+app = typer.Typer(
+    name="tidegate",
+    help="OpenAI-compatible gateway that routes, records, prices and remembers every LLM call.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="Default: TIDEGATE_CONFIG, else ./tidegate.yaml if there is one."),
+]
+DataOption = Annotated[
+    str | None, typer.Option("--data-dir", help="Where journal, ledger and keys are kept.")
+]
+HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on.")]
+PortOption = Annotated[int | None, typer.Option("--port", help="Port to listen on; 0 takes a free one.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", help="Worker processes; one per core is plenty.")
+]
+
+_WIDE = 160
+"""Columns when nobody is looking at a terminal: a log or a pipe has no edge."""
+_ANSWER_BYTES = 64 * 1024 * 1024
+_PATIENCE_S = 30
+
+
+def main() -> None:
+    """Run the command line; what a person can correct is one clear line, not a traceback."""
+    try:
+        app()
+    except ConfigError as error:
+        _fail(*error.texts())
+    except StartRefused as error:
+        _fail(str(error))
+    except PermissionError as error:
+        _fail(
+            f"not allowed: {error.filename or error}. Let this user write there, or choose another: --data-dir."
+        )
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    *, show_version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False
+) -> None:
+    """OpenAI-compatible gateway that routes, records, prices and remembers every LLM call."""
+    if show_version:
+        print(f"tidegate {version('tidegate')}")
+        raise typer.Exit
+
+
+@app.command()
+def serve(
+    *,
+    host: HostOption = None,
+    port: PortOption = None,
+    data_dir: DataOption = None,
+    file: ConfigOption = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Start the whole house: workers, hub and telemetry, until Ctrl-C."""
+    given = {"server.host": host, "server.port": port, "server.workers": workers, "data_dir": data_dir}
+    settings, places, notes = _public(file, given)
+    raise typer.Exit(supervisor.run(settings, places, notes=notes))
+
+
+@app.command()
+def worker(
+    *,
+    host: HostOption = None,
+    port: PortOption = None,
+    data_dir: DataOption = None,
+    file: ConfigOption = None,
+) -> None:
+    """Run one worker apart; this host still needs a telemetry process for its journal."""
+    settings, places, notes = _public(file, {"server.host": host, "server.port": port, "data_dir": data_dir})
+    for note in notes:
+        print(note, flush=True)  # this process becomes another program
+    alone("worker", settings, places)
+
+
+@app.command()
+def hub(*, data_dir: DataOption = None, file: ConfigOption = None) -> None:
+    """Run the hub apart: memory, keys, limits."""
+    settings = _load(file, {"data_dir": data_dir})
+    alone("hub", settings, _places(settings))
+
+
+@app.command()
+def telemetry(*, data_dir: DataOption = None, file: ConfigOption = None) -> None:
+    """Run the telemetry process apart: collector, query API, dashboard."""
+    settings = _load(file, {"data_dir": data_dir})
+    alone("telemetry", settings, _places(settings))
+
+
+@app.command()
+def check(*, file: ConfigOption = None) -> None:
+    """Check the configuration; every mistake with its line and what to write instead."""
+    settings = _load(file, {})
+    if not config.in_container(config.environment()):
+        config.guard_public_address(settings)
+    _console().print(_summary(settings))
+
+
+@app.command("doctor")
+def examine(*, file: ConfigOption = None, data_dir: DataOption = None, port: PortOption = None) -> None:
+    """Check this machine: ports, stores, keys, certificates, proxy, clock, disk."""
+    settings = _load(file, {"data_dir": data_dir, "server.port": port})
+    rows = doctor.examine(
+        settings, _places(settings), key_variables=Catalog.load().key_variables(), clock=SystemClock()
+    )
+    _console().print(doctor.table(rows))
+    raise typer.Exit(1 if any(row.state == "fail" for row in rows) else 0)
+
+
+@app.command()
+def key(*, name: Annotated[str, typer.Option(help="What the ledger calls it.")] = "me") -> None:
+    """Make a key: printed once here, kept nowhere."""
+    fresh = config.new_key()
+    print(f"{fresh}\n\nKeep it: it is not shown again. These lines of tidegate.yaml let it in:\n")
+    print(f'keys:\n  - name: {msgspec.json.encode(name).decode()}\n    hash: "{config.hash_key(fresh)}"')
+
+
+@app.command()
+def calls(
+    *,
+    event: Annotated[str | None, typer.Option(help="The calls of one event.")] = None,
+    user: Annotated[str | None, typer.Option(help="The latest calls of one user.")] = None,
+    thread: Annotated[str | None, typer.Option(help="The latest calls of one thread.")] = None,
+    url: Annotated[str, typer.Option(help="Where the gateway is.")] = "http://127.0.0.1:4000",
+    secret: Annotated[str, typer.Option("--key", help="A key of the gateway. Default: TIDEGATE_KEY.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, for --user and --thread.")] = 50,
+) -> None:
+    """Show calls as a tree, with every attempt, their tokens, cost and time."""
+    named = {"event": event, "user": user, "thread": thread}
+    chosen = [(kind, name) for kind, name in named.items() if name]
+    if len(chosen) != 1:
+        _fail("Say whose calls: one of --event, --user and --thread.")
+    kind, name = chosen[0]
+    query = urlencode({f"{kind}_id": name, "limit": limit})
+    path = f"/api/events/{quote(name, safe='')}" if kind == "event" else f"/api/calls?{query}"
+    body = _fetch(url.rstrip("/") + path, secret or config.environment().get("TIDEGATE_KEY", ""))
+    try:
+        page = calls_tree.parse(body)
+    except msgspec.DecodeError:
+        _fail(f"{url} answers, but not as a Tidegate. Name the gateway with --url.")
+    _console().print(calls_tree.build(f"{kind} {name}", page), soft_wrap=True)
+
+
+def _load(file: Path | None, overrides: Mapping[str, object]) -> Settings:
+    catalog = Catalog.load()
+    variables = {name: row.key_variable for name, row in catalog.rows.items()}
+    settings = config.load(file, config.environment(), overrides=overrides, key_variables=variables)
+    try:
+        build(settings.providers, catalog)  # a worker would refuse them only after the start
+    except ValueError as error:
+        raise ConfigError([Problem(0, "", str(error), "Correct it in the file.")]) from error
+    return settings
+
+
+def _places(settings: Settings) -> Places:
+    data = Path(settings.data_dir).expanduser().absolute()
+    return Places(data=data, run=run_folder(data))
+
+
+def _public(file: Path | None, overrides: Mapping[str, object]) -> tuple[Settings, Places, list[str]]:
+    """Settings of a process that other machines may reach, and what its first lines should say."""
+    settings = _load(file, overrides)
+    places = _places(settings)
+    notes: list[str] = []
+    if config.in_container(config.environment()):
+        settings, fresh = config.first_key(settings, places)
+        if fresh:
+            notes.append(
+                f"  first key           {fresh} (shown once; kept in {places.secrets / 'first-key'})"
+            )
+    config.guard_public_address(settings)
+    if not settings.keys:
+        notes.append("  OPEN MODE           no keys: any program of this machine may call")
+    return settings, places, notes
+
+
+def _summary(settings: Settings) -> Table:
+    """What the settings amount to."""
+    table = Table(title="tidegate check: good", title_justify="left", show_header=False)
+    server = settings.server
+    table.add_row("listens on", escape(f"{server.host}:{server.port}, {server.workers} worker(s)"))
+    count = len(settings.keys)
+    mode = "open mode: no keys, this machine only" if not count else f"{count} key(s)"
+    table.add_row(
+        "who may call", mode if count or config.is_loopback(server.host) else "the first start makes a key"
+    )
+    table.add_row("data", escape(settings.data_dir))
+    clickhouse = urlsplit(settings.clickhouse.url)
+    table.add_row(
+        "ledger", escape(f"ClickHouse at {clickhouse.hostname}") if clickhouse.hostname else "embedded"
+    )
+    with_key = sorted(name for name, provider in settings.providers.items() if provider.api_key)
+    without = sorted(name for name, provider in settings.providers.items() if not provider.api_key)
+    table.add_row("providers with a key", escape(", ".join(with_key)) or "none")
+    table.add_row("providers without", escape(", ".join([*without, "sandbox"])))
+    for name, route in settings.routes.items():
+        models = ", then ".join(deployment.model for deployment in route.deployments)
+        table.add_row(f"route {escape(name)}", escape(models))
+    return table
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
+
+
+def _fetch(url: str, secret: str) -> bytes:
+    """Ask the gateway; what can go wrong ends the command with one line."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        _fail("--url must be like http://127.0.0.1:4000.")
+    # A proxy cannot reach this machine's loopback; it would answer with its own.
+    handlers: list[Any] = [urllib.request.ProxyHandler({})] if config.is_loopback(parts.hostname) else []
+    headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the scheme was checked above
+    try:
+        with urllib.request.build_opener(*handlers).open(request, timeout=_PATIENCE_S) as answer:
+            return bytes(answer.read(_ANSWER_BYTES))
+    except urllib.error.HTTPError as error:
+        with error:
+            _fail(_refusal(error.code, error.read(_ANSWER_BYTES)))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        _fail(f"No answer from {parts.scheme}://{parts.netloc}: {reason}. Is it running? Name it with --url.")
+
+
+def _refusal(status: int, body: bytes) -> str:
+    """Say what an error answer means here."""
+    if status == 401:
+        return "The gateway wants a key: --key tg-..., or TIDEGATE_KEY."
+    try:
+        said = msgspec.json.decode(body)["error"]["message"]
+    except (msgspec.DecodeError, KeyError, TypeError):
+        said = ""
+    return f"The gateway answered {status}" + (f": {said}" if said else ".")
+
+
+def _fail(*lines: str) -> NoReturn:
+    for line in lines:
+        print(line, file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import re
+import socket
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+import pytest
+
+from gateway import cli, config
+from gateway.places import Places
+from gateway.processes import supervisor
+from gateway.processes.doors import StartRefused
+from gateway.settings import Settings
+from tests.fakes.web import answering
+
+CALL = {"call_id": "c-1", "model": "sandbox/echo", "status": "ok", "cost_nano_usd": 0}
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path, monkeypatch):
+    """An empty folder to stand in, and an environment with nothing of the tester's."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(config.environment()):
+        if name.startswith("TIDEGATE_") or name.endswith(("_API_KEY", "_PROXY", "_proxy")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def tidegate(monkeypatch, capsys):
+    """Run a command line; return its exit code, output and complaints."""
+
+    def do(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tidegate", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        code = ended.value.code
+        return (code if isinstance(code, int) else 0 if code is None else 1), out, err
+
+    return do
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Catch what would be started."""
+    starts: list[tuple[str, Settings, Places, list[str]]] = []
+
+    def run(settings: Settings, places: Places, *, notes: list[str]) -> int:
+        starts.append(("serve", settings, places, notes))
+        return 7
+
+    def alone(role: str, settings: Settings, places: Places) -> None:
+        starts.append((role, settings, places, []))
+
+    monkeypatch.setattr(supervisor, "run", run)
+    monkeypatch.setattr(cli, "alone", alone)
+    return starts
+
+
+@contextmanager
+def api(status: int, body: bytes) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """A gateway that gives one answer; and what it was asked, with which credential."""
+    with answering(body, status=status) as (port, asked):
+        yield f"http://127.0.0.1:{port}", asked
+
+
+def test_the_version_is_the_packages(tidegate):
+    code, out, _ = tidegate("--version")
+
+    assert code == 0
+    assert re.fullmatch(r"tidegate \d+\.\d+\.\d+\n", out)
+
+
+def test_check_without_a_file_says_what_the_defaults_amount_to(tidegate):
+    code, out, _ = tidegate("check")
+
+    assert code == 0
+    assert "127.0.0.1:4000" in out
+    assert "open mode" in out
+
+
+def test_check_summarises_providers_and_routes_without_their_keys(tidegate, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    Path("tidegate.yaml").write_text(
+        "providers: {local: {base_url: 'http://localhost:1'}}\n"
+        "routes: {smart: {deployments: [{model: openai/a}, {model: local/b}]}}\n"
+    )
+    code, out, err = tidegate("check")
+
+    assert code == 0
+    assert re.search(r"providers with a key\s*│ openai ", out)
+    assert re.search(r"providers without\s*│ local, sandbox ", out)
+    assert "openai/a, then local/b" in out
+    assert "sk-secret" not in out + err
+
+
+def test_check_prints_every_problem_as_one_line_and_fails(tidegate):
+    Path("tidegate.yaml").write_text("server:\n  prot: 5\nroutes: {r: {deployments: [{model: opnai/x}]}}\n")
+    code, out, err = tidegate("check")
+
+    assert (code, out) == (1, "")
+    assert err.splitlines() == [
+        "tidegate.yaml:2: server.prot: unknown key. Did you mean `port`?",
+        "tidegate.yaml:3: routes.r.deployments[0].model: no provider is called `opnai`. Did you mean `openai`?",
+    ]
+
+
+def test_a_public_address_without_a_key_is_refused_by_check_and_serve(tidegate, started):
+    Path("tidegate.yaml").write_text("server: {host: 0.0.0.0}")
+
+    for words in (["check"], ["serve"], ["worker"]):
+        code, _, err = tidegate(*words)
+        assert code == 1
+        assert "tidegate key" in err
+    assert started == []
+
+
+def test_key_prints_a_key_and_lines_that_let_it_in(tidegate):
+    _, out, _ = tidegate("key", "--name", 'a "b": c')
+    key = out.splitlines()[0]
+    Path("tidegate.yaml").write_text(out[out.index("keys:") :])
+
+    (entry,) = config.load(None, {}).keys
+    assert (entry.name, entry.hash) == ('a "b": c', config.hash_key(key))
+    assert out.count(key) == 1
+
+
+def test_serve_hands_settings_and_places_to_the_supervisor_and_ends_with_its_code(
+    tidegate, started, tmp_path
+):
+    code, _, _ = tidegate("serve", "--port", "5001", "--workers", "2", "--data-dir", "d")
+    (_, settings, places, notes) = started[0]
+
+    assert code == 7
+    assert (settings.server.port, settings.server.workers) == (5001, 2)
+    assert places.data == tmp_path / "d"
+    assert any("OPEN MODE" in note for note in notes)
+
+
+def test_a_container_makes_its_first_key_and_shows_it_once(tidegate, started, monkeypatch, tmp_path):
+    monkeypatch.setenv("TIDEGATE_CONTAINER", "1")
+    monkeypatch.setenv("TIDEGATE_HOST", "0.0.0.0")
+    monkeypatch.setenv("TIDEGATE_DATA_DIR", str(tmp_path / "data"))
+    tidegate("serve")
+    tidegate("serve")
+    (_, first, _, notes), (_, second, _, later) = started
+    key = (tmp_path / "data/secrets/first-key").read_text().strip()
+
+    assert first.keys == second.keys
+    assert first.keys[0].hash == config.hash_key(key)
+    assert [key in note for note in notes] == [True]
+    assert later == []
+    assert stat.S_IMODE((tmp_path / "data/secrets/first-key").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("role", ["worker", "hub", "telemetry"])
+def test_roles_start_apart(tidegate, started, tmp_path, role):
+    tidegate(role, "--data-dir", "d")
+
+    assert [(one, places.data) for one, _, places, _ in started] == [(role, tmp_path / "d")]
+
+
+def test_a_refused_start_is_one_line(tidegate, monkeypatch):
+    def refuse(*_: object, **__: object) -> int:
+        raise StartRefused("Port 4000 is taken.")
+
+    monkeypatch.setattr(supervisor, "run", refuse)
+
+    assert tidegate("serve") == (1, "", "Port 4000 is taken.\n")
+
+
+def test_doctor_prints_its_table_and_fails_with_a_check(tidegate, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = str(door.getsockname()[1])
+        code, out, _ = tidegate("doctor", "--port", port, "--data-dir", str(tmp_path))
+        assert code == 1
+        assert "another program listens" in out
+    code, out, _ = tidegate("doctor", "--port", port, "--data-dir", str(tmp_path))
+    assert code == (1 if "fail" in out else 0)
+    assert re.search(rf"port {port}\s*│ ok", out)
+
+
+def test_calls_of_an_event_are_asked_for_and_drawn(tidegate):
+    with api(200, msgspec.json.encode({"event_id": "a/b c", "calls": [CALL], "totals": {}})) as (url, asked):
+        code, out, _ = tidegate("calls", "--event", "a/b c", "--url", url + "/", "--key", "tg-1")
+
+    assert code == 0
+    assert asked == [("/api/events/a%2Fb%20c", "Bearer tg-1")]
+    assert "event a/b c" in out
+    assert "sandbox/echo" in out
+
+
+@pytest.mark.parametrize("kind", ["user", "thread"])
+def test_calls_of_a_user_or_thread_are_limited(tidegate, monkeypatch, kind):
+    monkeypatch.setenv("TIDEGATE_KEY", "tg-2")
+    with api(200, b'{"calls": []}') as (url, asked):
+        code, out, _ = tidegate("calls", f"--{kind}", "a&b", "--limit", "3", "--url", url)
+
+    assert code == 0
+    assert "no calls" in out
+    path, credential = asked[0]
+    assert urlsplit(path).path == "/api/calls"
+    assert parse_qs(urlsplit(path).query) == {f"{kind}_id": ["a&b"], "limit": ["3"]}
+    assert credential == "Bearer tg-2"
+
+
+def test_a_proxy_is_not_asked_about_this_machine(tidegate, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://192.0.2.1:1")
+    with api(200, b'{"calls": []}') as (url, asked):
+        assert tidegate("calls", "--event", "e", "--url", url)[0] == 0
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (401, b"{}", "--key"),
+        (404, b'{"error": {"message": "No event is called so."}}', "404: No event is called so."),
+        (503, b"<html>", "answered 503."),
+        (200, b"<html>", "not as a Tidegate"),
+    ],
+)
+def test_an_answer_that_is_no_list_of_calls_is_one_clear_line(tidegate, status, body, said):
+    with api(status, body) as (url, _):
+        code, out, err = tidegate("calls", "--event", "e", "--url", url)
+
+    assert (code, out) == (1, "")
+    assert said in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_gateway_that_is_down_is_one_clear_line(tidegate):
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+    code, _, err = tidegate("calls", "--event", "e", "--url", f"http://127.0.0.1:{port}")
+
+    assert code == 1
+    assert "Connection refused" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [[], ["--event", "a", "--user", "b"]])
+def test_calls_wants_to_know_whose(tidegate, words):
+    assert tidegate("calls", *words) == (1, "", "Say whose calls: one of --event, --user and --thread.\n")
+
+
+def test_calls_wants_an_http_address(tidegate):
+    assert tidegate("calls", "--event", "e", "--url", "file:///etc/passwd")[0] == 1
+
+
+def test_a_data_folder_that_may_not_be_written_is_one_line(tidegate, monkeypatch):
+    def refuse(*_: object, **__: object) -> int:
+        raise PermissionError(13, "Permission denied", "/data/journal")
+
+    monkeypatch.setattr(supervisor, "run", refuse)
+    code, _, err = tidegate("serve")
+
+    assert code == 1
+    assert err == ("not allowed: /data/journal. Let this user write there, or choose another: --data-dir.\n")
