@@ -1,0 +1,176 @@
+"""One connection and what is sent on it, whoever opened its transport."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import cast
+
+from typing_extensions import override
+
+from gateway.clock import Clock
+from gateway.errors import BadRequest, UpstreamFailed
+from gateway.http1.reply import Reply, timed_out
+from gateway.http1.request import Ask
+
+PIECE = 64 * 1024
+"""Larger request bodies are written piece by piece, at the peer's pace."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection and the answer it is waiting for, if any."""
+
+    def __init__(self, peer: str, clock: Clock) -> None:
+        self.peer = peer
+        self.loop = asyncio.get_running_loop()
+        self.lost = False
+        self.carried = 0
+        """Requests sent on it."""
+        self.idle_since = 0.0
+        self.on_lost: Callable[[Connection], None] | None = None
+        self._clock = clock
+        self._transport: asyncio.Transport | None = None
+        self._reply: Reply | None = None
+        self._blocked = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether the peer is still there, as far as one can know."""
+        return not self.lost and self._transport is not None and not self._transport.is_closing()
+
+    async def ask(self, ask: Ask) -> Reply:
+        """Send a request and return its answer once the headers are there; raise UpstreamFailed.
+
+        Whoever gets the answer calls `leave()`. After an error the connection is closed.
+        """
+        reply = self._reply = Reply(self, ask, self._clock, reused=self.carried > 0)
+        self.carried += 1
+        try:
+            if ask.parts is None and len(ask.body) <= PIECE:
+                if self.lost or self._transport is None:
+                    reply.lost(None)
+                else:
+                    self._transport.write(ask.head + ask.body)
+                    reply.sent()
+            else:
+                await self._send(ask, reply)
+            await reply.headed()
+        except BaseException:
+            self._reply = None
+            reply.leave()
+            self.abort()
+            raise
+        return reply
+
+    def leave(self) -> bool:
+        """Be done with the answer; say whether the connection may carry another request. Closes it if not."""
+        reply = self._reply
+        self._reply = None
+        if reply is not None and reply.leave() and self.usable and not self._blocked:
+            return True
+        self.abort()
+        return False
+
+    def abort(self) -> None:
+        """Close now; an answer under way has failed or is no longer wanted."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def fail(self, error: UpstreamFailed) -> None:
+        """Close, and let whoever waits for an answer have this error."""
+        if self._reply is not None:
+            self._reply.fail(error)
+        self.abort()
+
+    def pause(self) -> bool:
+        """Stop reading; say whether that was possible."""
+        if not self.usable or self._transport is None:
+            return False
+        self._transport.pause_reading()
+        return True
+
+    def resume(self) -> None:
+        """Read on."""
+        if self.usable and self._transport is not None:
+            self._transport.resume_reading()
+
+    # asyncio
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        reply = self._reply
+        if reply is None:
+            self.abort()
+        else:
+            reply.feed(data)
+
+    @override
+    def pause_writing(self) -> None:
+        self._blocked = True
+
+    @override
+    def resume_writing(self) -> None:
+        self._blocked = False
+        if self._reply is not None:
+            self._reply.wake()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        if self._reply is not None:
+            self._reply.lost(exc)
+        if self.on_lost is not None:
+            self.on_lost(self)
+
+    # inside
+
+    async def _send(self, ask: Ask, reply: Reply) -> None:
+        """Send at the peer's pace; stop early when the answer is an error or over before the request is."""
+        reply.sending()
+        if ask.parts is None:
+            whole = await self._send_whole(ask, reply)
+        else:
+            try:
+                async with asyncio.timeout_at(ask.total_at):
+                    whole = await self._send_parts(ask, ask.parts, reply)
+            except TimeoutError as error:
+                raise timed_out("total", ask.timeouts.total_s, self.peer) from error
+        if whole:
+            reply.sent()
+
+    async def _send_whole(self, ask: Ask, reply: Reply) -> bool:
+        await self._put(ask.head, reply)
+        view = memoryview(ask.body)
+        for start in range(0, len(view), PIECE):
+            if not await self._put(view[start : start + PIECE], reply):
+                return False
+        return True
+
+    async def _send_parts(self, ask: Ask, parts: AsyncIterator[bytes], reply: Reply) -> bool:
+        await self._put(ask.head, reply)
+        sent = 0
+        async for part in parts:
+            sent += len(part)
+            if ask.length is not None and sent > ask.length:
+                break
+            framed = part if ask.length is not None else b"%x\r\n%b\r\n" % (len(part), part)
+            if part and not await self._put(framed, reply):
+                return False
+        if ask.length is None:
+            return await self._put(b"0\r\n\r\n", reply)
+        if sent != ask.length:
+            raise BadRequest(f"the body has not the {ask.length} bytes its Content-Length says")
+        return True
+
+    async def _put(self, data: bytes | memoryview, reply: Reply) -> bool:
+        """Write as soon as the peer takes more; say whether it still makes sense."""
+        while self._blocked and not reply.over and not self.lost:
+            await reply.news()
+        if self.lost or self._transport is None or reply.over:
+            return False
+        self._transport.write(data)
+        return True

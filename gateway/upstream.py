@@ -1,0 +1,345 @@
+"""The pooled HTTP client through which every call to a provider goes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from types import TracebackType
+
+from gateway.clock import Clock
+from gateway.dial import Dialer, Way
+from gateway.errors import Unreachable
+from gateway.http1.connection import Connection
+from gateway.http1.reply import Reply, Stale, timed_out
+from gateway.http1.request import Ask, head
+from gateway.providers.base import Origin, Outgoing
+from gateway.settings import Network, Timeouts
+
+PROXY_WANTS_LOGIN = 407
+
+
+class Upstream:
+    """A `gateway.transport.Transport` over the network; belongs to one event loop.
+
+    `max_idle` and `max_connections` count per origin; `idle_s` is how long an unused connection is kept.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        network: Network,
+        *,
+        max_idle: int = 128,
+        idle_s: float = 30,
+        max_connections: int | None = None,
+    ) -> None:
+        self.clock = clock
+        self.dialer = Dialer(network)
+        self.max_idle = max_idle
+        self.idle_s = idle_s
+        self.max_connections = max_connections
+        self.opened = 0
+        """Connections made."""
+        self.reused = 0
+        """Requests that found a connection waiting."""
+        self.retried = 0
+        """Requests sent again because the waiting connection turned out dead."""
+        self.closed = False
+        self._pools: dict[Origin, Pool] = {}
+        self._live: set[Connection] = set()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._empty: asyncio.Future[None] | None = None
+
+    @property
+    def open_now(self) -> int:
+        """Connections that exist."""
+        return len(self._live)
+
+    def metrics(self) -> dict[str, int]:
+        """Return the counters, for `/metrics`."""
+        return {
+            "connections_opened": self.opened,
+            "connections_reused": self.reused,
+            "connections_open": self.open_now,
+            "stale_retries": self.retried,
+        }
+
+    def open(
+        self,
+        outgoing: Outgoing,
+        timeouts: Timeouts,
+        *,
+        stream: bool,
+        body_parts: AsyncIterator[bytes] | None = None,
+        content_length: int | None = None,
+    ) -> Opening:
+        """Send the request and wait for the answer's headers; raise UpstreamFailed.
+
+        `body_parts` is sent instead of `outgoing.body`, chunked unless `content_length` says how long it is;
+        such a request is never sent twice, and what the iterator raises comes out of here.
+        """
+        return Opening(self, outgoing, timeouts, stream, body_parts, content_length)
+
+    async def close(self) -> None:
+        """Close every connection; answers under way end with Unreachable."""
+        self.closed = True
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        for pool in self._pools.values():
+            pool.wake_all()
+        for connection in list(self._live):
+            connection.fail(_stopping())
+        if self._live:
+            self._empty = asyncio.get_running_loop().create_future()
+            await self._empty
+
+    def pool(self, origin: Origin) -> Pool:
+        """Return the connections to one origin."""
+        if (pool := self._pools.get(origin)) is None:
+            pool = self._pools[origin] = Pool(self.dialer.way(origin))
+        return pool
+
+    async def connect(
+        self, pool: Pool, timeouts: Timeouts, total_at: float, connect_at: float, *, fresh: bool = False
+    ) -> Connection:
+        """Return a connection nobody uses, a new one unless one came free; raise UpstreamFailed.
+
+        `fresh` asks for a new one whatever the cap says.
+        """
+        try:
+            async with asyncio.timeout_at(min(connect_at, total_at)):
+                if not fresh and (waited := await self._room(pool)) is not None:
+                    return waited
+                return await self._dial(pool)
+        except TimeoutError as error:
+            if total_at < connect_at:
+                late = timed_out("total", timeouts.total_s, pool.way.peer)
+                late.retryable = True
+            else:
+                late = timed_out("connect", timeouts.connect_s, pool.way.peer)
+            raise late from error
+
+    def release(self, pool: Pool, connection: Connection) -> None:
+        """Take a connection back after its answer was left."""
+        if not connection.leave():
+            return
+        if self.closed or len(pool.idle) >= self.max_idle:
+            connection.abort()
+            return
+        connection.idle_since = connection.loop.time()
+        pool.idle.append(connection)
+        if pool.waiting:
+            pool.wake_one()
+        if self._sweep is None:
+            self._sweep = connection.loop.call_later(self.idle_s, self._expire)
+
+    async def _room(self, pool: Pool) -> Connection | None:
+        """Wait while the origin has all the connections it may have; return one if one was given back."""
+        while self.max_connections is not None and pool.open >= self.max_connections:
+            await pool.wait()
+            if self.closed:
+                break
+            if (connection := pool.take(self.idle_s)) is not None:
+                return connection
+        return None
+
+    async def _dial(self, pool: Pool) -> Connection:
+        self._check_open()
+        pool.open += 1
+        try:
+            connection = await self.dialer.connect(pool.way, lambda: Connection(pool.way.peer, self.clock))
+        except BaseException:
+            pool.shrink()
+            raise
+        self.opened += 1
+        self._live.add(connection)
+
+        def lost(connection: Connection) -> None:
+            self._forget(pool, connection)
+
+        connection.on_lost = lost
+        if connection.lost:
+            lost(connection)
+        if self.closed:
+            connection.abort()
+        self._check_open()
+        return connection
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise _stopping()
+
+    def _forget(self, pool: Pool, connection: Connection) -> None:
+        self._live.discard(connection)
+        if connection in pool.idle:
+            pool.idle.remove(connection)
+        pool.shrink()
+        if self._empty is not None and not self._live and not self._empty.done():
+            self._empty.set_result(None)
+
+    def _expire(self) -> None:
+        """Close what nobody has used for `idle_s`; look again as long as anything is left."""
+        self._sweep = None
+        left = 0
+        for pool in self._pools.values():
+            left += pool.expire(self.idle_s)
+        if left:
+            self._sweep = asyncio.get_running_loop().call_later(self.idle_s, self._expire)
+
+
+class Pool:
+    """The connections to one origin: the idle ones newest last, and a count of all."""
+
+    __slots__ = ("idle", "open", "waiting", "way")
+
+    def __init__(self, way: Way) -> None:
+        self.way = way
+        self.idle: list[Connection] = []
+        self.open = 0
+        self.waiting: deque[asyncio.Future[None]] = deque()
+
+    def take(self, idle_s: float) -> Connection | None:
+        """Return the connection used last, if one is alive and young enough."""
+        while self.idle:
+            connection = self.idle.pop()
+            if connection.usable:
+                if connection.loop.time() - connection.idle_since <= idle_s:
+                    return connection
+                connection.abort()
+        return None
+
+    def expire(self, idle_s: float) -> int:
+        """Close the connections idle for too long; return how many are left."""
+        for connection in list(self.idle):
+            if connection.loop.time() - connection.idle_since >= idle_s:
+                connection.abort()
+                self.idle.remove(connection)
+        return len(self.idle)
+
+    async def wait(self) -> None:
+        """Wait for a turn."""
+        turn = asyncio.get_running_loop().create_future()
+        self.waiting.append(turn)
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                self.wake_one()
+            else:
+                self.waiting.remove(turn)
+            raise
+
+    def wake_one(self) -> None:
+        """Let the one who has waited longest look again."""
+        while self.waiting:
+            turn = self.waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+    def wake_all(self) -> None:
+        """Let everybody look again."""
+        while self.waiting:
+            self.wake_one()
+
+    def shrink(self) -> None:
+        """One connection fewer: somebody may open another."""
+        self.open -= 1
+        self.wake_one()
+
+
+class Opening:
+    """One request, as a context manager: what `Upstream.open` returns."""
+
+    __slots__ = (
+        "_connection",
+        "_length",
+        "_outgoing",
+        "_parts",
+        "_pool",
+        "_stream",
+        "_timeouts",
+        "_upstream",
+    )
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        outgoing: Outgoing,
+        timeouts: Timeouts,
+        stream: bool,  # noqa: FBT001
+        parts: AsyncIterator[bytes] | None,
+        length: int | None,
+    ) -> None:
+        self._upstream = upstream
+        self._outgoing = outgoing
+        self._timeouts = timeouts
+        self._stream = stream
+        self._parts = parts
+        self._length = length
+        self._pool: Pool | None = None
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Reply:
+        upstream = self._upstream
+        outgoing = self._outgoing
+        timeouts = self._timeouts
+        now = asyncio.get_running_loop().time()
+        pool = self._pool = upstream.pool(outgoing.origin)
+        ask = self._ask(pool.way, now + timeouts.total_s)
+        connection = pool.take(upstream.idle_s)
+        if connection is None:
+            connection = await upstream.connect(pool, timeouts, ask.total_at, now + timeouts.connect_s)
+        if connection.carried:
+            upstream.reused += 1
+        try:
+            reply = await connection.ask(ask)
+        except Stale:
+            if connection.carried == 1 or self._parts is not None or upstream.closed:
+                raise
+            upstream.retried += 1
+            connect_at = asyncio.get_running_loop().time() + timeouts.connect_s
+            connection = await upstream.connect(pool, timeouts, ask.total_at, connect_at, fresh=True)
+            reply = await connection.ask(ask)
+        self._connection = connection
+        if reply.status == PROXY_WANTS_LOGIN and pool.way.prefix and pool.way.proxy is not None:
+            upstream.release(pool, connection)
+            raise pool.way.proxy.failed("wants a user and a password (407)")
+        return reply
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._connection is not None and self._pool is not None:
+            self._upstream.release(self._pool, self._connection)
+            self._connection = None
+
+    def _ask(self, way: Way, total_at: float) -> Ask:
+        outgoing = self._outgoing
+        streamed = self._parts is not None
+        return Ask(
+            method=outgoing.method,
+            head=head(
+                outgoing,
+                host=way.host,
+                prefix=way.prefix,
+                proxy_header=way.proxy_header,
+                streamed=streamed,
+                length=self._length,
+            ),
+            body=outgoing.body,
+            parts=self._parts,
+            length=self._length,
+            timeouts=self._timeouts,
+            stream=self._stream,
+            total_at=total_at,
+        )
+
+
+def _stopping() -> Unreachable:
+    return Unreachable("the gateway is stopping", retryable=False)
