@@ -1,0 +1,348 @@
+"""The telemetry process: collects the journal into the ledger, and answers questions about it.
+
+The only process that imports chDB, and the one in which long work may hold the interpreter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import uuid
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvloop
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse, RedirectResponse
+from typing_extensions import override
+
+from gateway.clock import Clock, SystemClock
+from gateway.places import Places
+from gateway.prices.compile import compile_table
+from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
+from gateway.processes.serving import http_config, log_to_stderr, serve
+from gateway.settings import Settings
+from telemetry.api import build
+from telemetry.collector import Collector, Pipe, Status
+from telemetry.delivery import StoreConsumer
+from telemetry.follower import Follower
+from telemetry.metrics import CONTENT_TYPE, Registry, merge
+from telemetry.migrate import MigrationError, migrate
+from telemetry.questions import load
+from telemetry.store.base import Store, StoreError
+from telemetry.store.embedded import open_folder
+from telemetry.store.server import open_server
+
+DRAIN_S = 1.0
+GRACE_S = 4.5
+"""From SIGTERM to the end, at most."""
+
+_AGAIN_S = (1.0, 2.0, 5.0, 10.0)
+_PING_S = 5.0
+_AUDIT_S = 60.0
+_SCRAPE_S = 1.0
+_MB = 1 << 20
+
+logger = logging.getLogger(__name__)
+
+
+def main(seat: Seat) -> int:
+    """Be the telemetry process until SIGTERM."""
+    die_with_parent(seat, grace_s=GRACE_S)
+    log_to_stderr("telemetry")
+    for chatty in ("urllib3", "clickhouse_connect"):  # what they warn of reaches us as an exception as well
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    settings = read_settings(seat)
+    _compile_prices(seat.places.prices, settings)
+    ledger = Ledger(seat.places, settings, SystemClock())
+    uvloop.run(_live(seat, ledger))
+    if not ledger.close():
+        logger.warning("collector_did_not_stop")
+        os._exit(0)  # a kill is safe at any moment; waiting for the insert is not worth it
+    return 1 if ledger.broken else 0
+
+
+async def _live(seat: Seat, ledger: Ledger) -> None:
+    ledger.start()
+    config = http_config(application(ledger, seat.places), drain_s=DRAIN_S, behind_worker=True)
+    await serve(config, [listener(seat.listen_fd)], on_ready=lambda: say_ready(seat))
+
+
+def _compile_prices(path: Path, settings: Settings) -> None:
+    """Make the table that workers load; without one calls are recorded without a cost, and say so."""
+    try:
+        summary = compile_table(path, settings.prices)
+    except (ValueError, OSError):
+        logger.exception("price_table_failed")
+    else:
+        logger.info("price_table", extra={"version": summary.version, "written": summary.written})
+
+
+class Ledger:
+    """The store, once it is open, and the collector that fills it."""
+
+    def __init__(self, places: Places, settings: Settings, clock: Clock) -> None:
+        self._places = places
+        self._settings = settings
+        self._clock = clock
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._collector: Collector | None = None
+        self._store: Store | None = None
+        self._error = "opening"
+        self._seen_us = 0
+        self._audit: dict[str, int] = {}
+        self.broken = False
+        """A thread met a bug: the process is to be started anew."""
+
+    def start(self) -> None:
+        """Begin to open the store; calls are kept in the journal until it is there."""
+        self._thread.start()
+
+    def store(self) -> Store | None:
+        """Return the store, None while it is being opened."""
+        return self._store
+
+    def status(self) -> list[Status]:
+        """How far the collector has come; empty while there is none."""
+        return self._collector.status() if self._collector else []
+
+    @property
+    def audit(self) -> dict[str, int]:
+        """What the last comparison of ledger and rollup found."""
+        return self._audit
+
+    def health(self) -> dict[str, Any]:
+        """What `GET /health` says."""
+        store = self._store
+        told = msgspec.structs.asdict(store.state()) if store else {}
+        store_ok = store is not None and not self._error
+        (status,) = self.status() or [Status(name="store", last_error="not started")]
+        collector_ok = not status.last_error
+        return {
+            "ok": store_ok and collector_ok,
+            "role": "telemetry",
+            "store": {
+                "ok": store_ok,
+                "last_success": _iso(self._seen_us),
+                "detail": {**told, "error": self._error},
+            },
+            "collector": {
+                "ok": collector_ok,
+                "last_success": _iso(status.last_success_us),
+                "detail": msgspec.to_builtins(status),
+            },
+        }
+
+    def dead_letters(self) -> int:
+        """How many rows are buried, by this process and those before it."""
+        return sum(1 for _ in (self._places.journal / "dead-letters").glob("*.msgpack"))
+
+    def close(self) -> bool:
+        """Stop between two rounds and close the store; False if a round did not end in time."""
+        self._stop.set()
+        stopped = self._collector is None or self._collector.stop(GRACE_S - DRAIN_S)
+        self._thread.join(0.5)
+        if not stopped or self._thread.is_alive():
+            return False
+        if self._store is not None:
+            self._store.close()
+        return True
+
+    def _run(self) -> None:
+        try:
+            self._keep()
+        finally:
+            if not self._stop.is_set():
+                logger.critical("ledger_broken")
+                self.broken = True
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    def _keep(self) -> None:
+        """Open the store, start the collector, and watch both until told to stop; ends early on a bug."""
+        store = self._opened()
+        if store is None:
+            return
+        journal, clickhouse = self._settings.journal, self._settings.clickhouse
+        origin = own_name(self._places.journal / "origin")
+        follower = Follower("store", self._places.journal, now_us=self._clock.now_us)
+        consumer = StoreConsumer(
+            store, self._places.journal / "dead-letters", origin=origin, now_us=self._clock.now_us
+        )
+        self._collector = Collector(
+            [Pipe(follower, consumer, now_us=self._clock.now_us)],
+            keep_consumed_s=journal.keep_consumed_s,
+            quota_bytes=journal.quota_mb * _MB,
+            now_us=self._clock.now_us,
+            monotonic_ns=self._clock.monotonic_ns,
+        )
+        self._collector.start()
+        self._store = store
+        logger.info("ledger_open", extra={"kind": store.state().kind, "clustered": clickhouse.clustered})
+        self._watch(store, self._collector, origin)
+
+    def _opened(self) -> Store | None:
+        """Open and migrate the store, however long it takes; None if the process ends before."""
+        tries = 0
+        while not self._stop.is_set():
+            try:
+                return self._open()
+            except (StoreError, MigrationError, OSError) as error:
+                label = error.label if isinstance(error, StoreError) else type(error).__name__
+                self._error = str(error) if isinstance(error, MigrationError) else label
+                wait_s = _AGAIN_S[min(tries, len(_AGAIN_S) - 1)]
+                logger.warning("ledger_away", extra={"error": self._error, "wait_s": wait_s})
+            tries += 1
+            self._stop.wait(wait_s)
+        return None
+
+    def _open(self) -> Store:
+        clickhouse = self._settings.clickhouse
+        store = open_server(clickhouse.url) if clickhouse.url else open_folder(self._places.chdb)
+        try:
+            migrate(store, clustered=clickhouse.clustered)
+        except (StoreError, MigrationError):
+            store.close()
+            raise
+        self._error = ""
+        self._seen_us = self._clock.now_us()
+        return store
+
+    def _watch(self, store: Store, collector: Collector, origin: str) -> None:
+        """Look now and then whether all is well; return when the collector is not."""
+        audited_ns = -(10**18)
+        while not self._stop.wait(_PING_S):
+            there = store.ping()
+            self._error = "" if there else "no answer"
+            if there:
+                self._seen_us = self._clock.now_us()
+            if there and self._clock.monotonic_ns() - audited_ns >= _AUDIT_S * 1e9:
+                audited_ns = self._clock.monotonic_ns()
+                self._compare(store, origin)
+            if not collector.alive:
+                return
+
+    def _compare(self, store: Store, origin: str) -> None:
+        """Compare today's rollup with today's ledger: they must be equal between two batches."""
+        day = datetime.fromtimestamp(self._clock.now_us() / 1e6, UTC).date().isoformat()
+        try:
+            (row,) = store.query(load("invariants"), {"origin": origin, "day": day})
+        except StoreError as error:
+            logger.warning("audit_failed", extra={"error": error.label})
+            return
+        self._audit = {name: int(value or 0) for name, value in row.items()}
+
+
+def application(ledger: Ledger, places: Places) -> FastAPI:
+    """Make the HTTP application: the query API, and what the house needs."""
+    app = build(ledger.store, now_us=SystemClock().now_us, version=version("tidegate"))
+    registry = metrics_of(ledger)
+
+    @app.get("/", include_in_schema=False)
+    async def home() -> RedirectResponse:
+        return RedirectResponse("/docs")
+
+    @app.get("/health", include_in_schema=False)
+    async def health() -> dict[str, Any]:
+        return ledger.health()
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> PlainTextResponse:
+        doors = {"hub": places.hub, **{path.stem: path for path in sorted(places.run.glob("worker-*.sock"))}}
+        found = await asyncio.gather(*(asyncio.to_thread(scrape, path) for path in doors.values()))
+        texts = {name: text for name, text in zip(doors, found, strict=True) if text is not None}
+        texts["telemetry"] = registry.text()
+        return PlainTextResponse(merge(texts), media_type=CONTENT_TYPE)
+
+    return app
+
+
+def metrics_of(ledger: Ledger) -> Registry:
+    """Make this process's own metrics: the collector's way, and the sums that must be equal."""
+    registry = Registry()
+    calls = registry.gauge("tidegate_ledger_calls", "Calls since the journal began, by what became of them: opened = settled + interrupted + open.", ("state",))  # fmt: skip
+    rows = registry.counter("tidegate_ledger_rows_total", "Rows brought into the store.", ("table",))
+    failures = registry.counter("tidegate_collector_failures_total", "Rounds that failed.", ("consumer",))
+    lag = registry.gauge("tidegate_collector_lag_bytes", "Journal not yet delivered.", ("consumer",))
+    last = registry.gauge("tidegate_collector_last_success_seconds", "When, since 1970.", ("consumer",))
+    dead = registry.gauge("tidegate_dead_letters", "Rows that no table would take.")
+    audit = registry.gauge("tidegate_ledger_audit", "Today's sums of ledger and rollup.", ("sum",))
+    opened = registry.gauge("tidegate_store_up", "1 while the store answers.")
+
+    def refresh() -> None:
+        for status in ledger.status():
+            told = msgspec.structs.asdict(status.counts)
+            for state in ("opened", "settled", "interrupted", "unopened", "bad"):
+                calls.set(told[state], state)
+            calls.set(status.open_calls, "open")
+            rows.add(status.spans - rows.value("spans"), "spans")
+            rows.add(status.payloads - rows.value("span_payloads"), "span_payloads")
+            failures.add(status.failures - failures.value(status.name), status.name)
+            lag.set(status.lag_bytes, status.name)
+            last.set(status.last_success_us / 1e6, status.name)
+        dead.set(ledger.dead_letters())
+        opened.set(int(ledger.health()["store"]["ok"]))
+        for name, value in ledger.audit.items():
+            audit.set(value, name)
+
+    registry.before(refresh)
+    return registry
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=_SCRAPE_S)
+        self._path = path
+
+    @override
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_SCRAPE_S)
+        self.sock.connect(str(self._path))
+
+
+def scrape(path: Path) -> str | None:
+    """Fetch `/metrics` of a process of the house; None if it does not answer."""
+    connection = _UnixConnection(path)
+    try:
+        connection.request("GET", "/metrics")
+        answer = connection.getresponse()
+        body = answer.read()
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return body.decode(errors="replace") if answer.status == 200 else None
+
+
+def own_name(path: Path) -> str:
+    """Return this installation's name in a ledger that several may share; made at the first asking."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        made = path.with_name(f"{path.name}.new")
+        made.write_text(uuid.uuid4().hex[:12])
+        made.replace(path)
+        return path.read_text().strip()
+
+
+def _iso(moment_us: int) -> str | None:
+    if not moment_us:
+        return None
+    return datetime.fromtimestamp(moment_us / 1e6, UTC).isoformat(timespec="milliseconds")
+
+
+if __name__ == "__main__":
+    sys.exit(main(take_seat(sys.argv)))

@@ -1,0 +1,22 @@
+-- What was said: apart from the calls, and kept for a shorter time. Whole days are dropped.
+CREATE TABLE IF NOT EXISTS span_payloads
+(
+    project       LowCardinality(String),
+    environment   LowCardinality(String),
+    call_id       String,
+    kind          LowCardinality(String),
+    started_at    DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
+    surface       LowCardinality(String),
+    content_type  LowCardinality(String),
+    preview       String CODEC(ZSTD(3)),
+    body          String CODEC(ZSTD(3)),
+    bytes_total   UInt64,
+    sha256        String,
+    redactions    UInt32,
+    origin        LowCardinality(String)
+)
+ENGINE = MergeTree
+PARTITION BY toYYYYMMDD(started_at)
+ORDER BY (project, toStartOfHour(started_at), call_id, kind)
+TTL toDateTime(started_at) + INTERVAL 90 DAY DELETE
+SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1;

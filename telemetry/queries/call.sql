@@ -1,0 +1,9 @@
+-- One call; its id says in which hours to look.
+SELECT
+    {{call_columns}}
+FROM spans
+WHERE ({any_project:UInt8} = 1 OR project = {project:String})
+  AND call_id = {call_id:String}
+  AND started_at >= fromUnixTimestamp64Micro({from_us:Int64}, 'UTC')
+  AND started_at <= fromUnixTimestamp64Micro({to_us:Int64}, 'UTC')
+LIMIT 1

@@ -1,0 +1,8 @@
+    call_id, kind, project, environment, key_id, user_id, agent_id, event_id, event_id_made, thread_id, trace_id,
+    parent_span_id, step, tags, properties, surface, operation, model, route, stream, status, http_status,
+    error_type, error_code, error_message, provider, deployment, served_model, response_model, response_id,
+    finish_reason, attempt_count, attempts, parameters, request_bytes, response_bytes, capture,
+    toUnixTimestamp64Micro(spans.started_at) AS started_at_us, first_byte_us, first_token_us, total_us, overhead_us,
+    input_uncached, cache_read, cache_write_5m, cache_write_1h, input_audio, input_image,
+    output_text, output_reasoning, output_audio, input_tokens, output_tokens, usage_source, raw_usage,
+    cost_nano_usd, cost_lower_nano_usd, cost_upper_nano_usd, cost_lines, cost_reason, price_row, price_version, gateway

@@ -1,0 +1,20 @@
+-- The calls of one event or thread, oldest first.
+SELECT
+    {{call_columns}}
+FROM spans
+WHERE ({any_project:UInt8} = 1 OR project = {project:String})
+  AND toStartOfHour(started_at) IN (
+    SELECT DISTINCT toStartOfHour(started_at)
+    FROM span_index
+    WHERE ({any_project:UInt8} = 1 OR project = {project:String}) AND key = {key:String} AND value = {value:String}
+  )
+  AND call_id IN (
+    SELECT call_id
+    FROM span_index
+    WHERE ({any_project:UInt8} = 1 OR project = {project:String}) AND key = {key:String} AND value = {value:String}
+      AND (started_at, call_id) > (fromUnixTimestamp64Micro({after_us:Int64}, 'UTC'), {after_id:String})
+    ORDER BY started_at, call_id
+    LIMIT {limit:UInt32}
+  )
+ORDER BY started_at, call_id
+LIMIT {limit:UInt32}

@@ -1,0 +1,6 @@
+-- Which of these calls have their row.
+SELECT call_id, '' AS part
+FROM spans
+WHERE call_id IN {ids:Array(String)}
+  AND started_at >= fromUnixTimestamp64Micro({from_us:Int64}, 'UTC')
+  AND started_at <= fromUnixTimestamp64Micro({to_us:Int64}, 'UTC')
