@@ -1,0 +1,64 @@
+"""The life of a request, in the order in which it happens."""
+
+from __future__ import annotations
+
+from gateway.asgi import JSON_TYPE, Client, Headers
+from gateway.errors import GatewayError, Refused
+from gateway.exchange import Exchange
+from gateway.stages.meter import Meter
+from gateway.stages.record import Recorder
+from gateway.stages.route import Router
+from gateway.wire.base import Wire
+
+
+class Pipeline:
+    """Every field is a stage; `run` is the only place that knows their order.
+
+    Who is asking was settled before: the endpoint makes an exchange only for an admitted request.
+    """
+
+    def __init__(self, *, router: Router, meter: Meter, recorder: Recorder) -> None:
+        self._router = router
+        self._meter = meter
+        self._recorder = recorder
+
+    async def run(self, exchange: Exchange) -> None:
+        """Answer the request, then account for it.
+
+        What stands in `finally` are plain functions: they only count and enqueue, so a client that
+        hangs up cannot make us skip one of them.
+        """
+        try:
+            plan = self._router.plan(exchange)
+            self._recorder.open(exchange)
+            await self._router.answer(exchange, plan)
+        except GatewayError as error:
+            exchange.error = error
+            stream = exchange.peek is not None and exchange.peek.stream
+            await refuse(exchange.client, exchange.wire, error, stream=stream)
+        finally:
+            self._meter.settle(exchange)
+            self._recorder.settle(exchange)
+
+
+async def refuse(client: Client, wire: Wire, error: GatewayError, *, stream: bool = False) -> None:
+    """Send the error the way the client's own format does; a begun answer is cut, never ended."""
+    if client.gone:
+        return
+    if client.started:
+        if stream:
+            await client.send(wire.broken(error))
+        client.break_off()
+    elif isinstance(error, Refused):
+        await client.answer(error.status, error.body, error.headers)
+    else:
+        await client.answer(error.status, wire.error(error), _headers(error))
+        if error.status == 413:  # the rest of the body is not read
+            client.linger()
+
+
+def _headers(error: GatewayError) -> Headers:
+    headers = [JSON_TYPE]
+    if error.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))
+    return headers

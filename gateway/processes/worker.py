@@ -1,0 +1,229 @@
+"""A worker: answers the hot paths in one asyncio loop, and stays small."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from gateway.asgi import Connection, close_slow, connection_class
+from gateway.clock import Clock, SystemClock
+from gateway.endpoints import App, principal_header
+from gateway.errors import GatewayError
+from gateway.health import Health
+from gateway.link import LinkClient
+from gateway.pipeline import Pipeline
+from gateway.prices.table import PriceTable
+from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
+from gateway.processes.serving import http_config, log_to_stderr, serve
+from gateway.providers.base import Headers
+from gateway.providers.catalog import Catalog, build
+from gateway.relay import Relay as ColdRelay
+from gateway.routing.resolve import Resolver
+from gateway.sandbox import SandboxTransport
+from gateway.settings import Settings
+from gateway.splice import splice_to
+from gateway.stages.auth import Auth
+from gateway.stages.meter import Meter
+from gateway.stages.record import Recorder
+from gateway.stages.relay import Relay
+from gateway.stages.route import Router
+from gateway.tasks import spawn
+from gateway.transport import Transport
+from gateway.upstream import Upstream
+from gateway.wire.base import Wire
+from gateway.wire.openai_chat import OpenAIChat
+from gateway.wire.openai_embeddings import OpenAIEmbeddings
+from gateway.wire.openai_models import Model, model_list
+from gateway.worker_metrics import WorkerMetrics
+from telemetry.journal import Journal
+
+logger = logging.getLogger(__name__)
+
+HOT_PATHS: Mapping[str, Callable[[], Wire]] = {
+    "/chat/completions": OpenAIChat,
+    "/embeddings": OpenAIEmbeddings,
+}
+"""Wire format of each path; base URLs work with and without `/v1`."""
+MAX_HEADER_UNIT = 1024
+MB = 1 << 20
+PRICES_EVERY_S = 5.0
+SLOW_EVERY_S = 1.0
+
+
+def main(seat: Seat) -> None:
+    """Serve until told to stop."""
+    settings = read_settings(seat)
+    die_with_parent(seat, grace_s=settings.server.drain_s + 1)
+    log_to_stderr(f"worker-{seat.slot}")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(seat, settings))
+
+
+async def _run(seat: Seat, settings: Settings) -> None:
+    worker = Worker(seat, settings, SystemClock())
+    background = [
+        spawn(worker.follow_prices(), name="prices"),
+        spawn(worker.close_slow(), name="slow clients"),
+    ]
+    try:
+        await worker.serve()
+    finally:
+        for task in background:
+            task.cancel()
+        await worker.close()
+
+
+class Worker:
+    """Everything a worker is made of."""
+
+    def __init__(self, seat: Seat, settings: Settings, clock: Clock) -> None:
+        self._seat, self._settings = seat, settings
+        places = seat.places
+        self._places = places
+        self._models: dict[str, list[str]] = {}
+        self._upstream = Upstream(clock, settings.network)
+        self._journal = Journal(
+            places.journal,
+            writer=uuid.uuid4().hex,
+            fsync=settings.journal.fsync,
+            segment_bytes=settings.journal.segment_mb * MB,
+            quota_bytes=settings.journal.quota_mb * MB,
+            reserve_bytes=settings.journal.reserve_mb * MB,
+        )
+        self._link = LinkClient(str(places.link), clock=clock)
+        self._link.subscribe("models", self._learn_models)
+        self._resolver = Resolver(settings, build(settings.providers, Catalog.load()))
+        self._auth = Auth(settings, fingerprint_secret=own_secret(places.secrets / "fingerprint"))
+        self._meter = Meter()
+        self._metrics = WorkerMetrics(self._journal, self._upstream, self._link)
+        transports: dict[str, Transport] = {
+            "http": self._upstream,
+            "https": self._upstream,
+            "sandbox": SandboxTransport(clock),
+        }
+        pipeline = Pipeline(
+            router=Router(self._resolver, transports, Relay(clock), clock, drain_s=settings.server.drain_s),
+            meter=self._meter,
+            recorder=Recorder(self._journal, clock, version=version("tidegate"), count=self._metrics.count),
+        )
+        health = Health(self._journal.status, self._link, self._upstream, places.telemetry, clock)
+        wires = {path: make() for path, make in HOT_PATHS.items()}
+        self._app = App(
+            auth=self._auth,
+            pipeline=pipeline,
+            wires={prefix + path: wire for path, wire in wires.items() for prefix in ("", "/v1")},
+            default_wire=wires["/chat/completions"],
+            public={"/health/live": health.live, "/health/ready": health.ready},
+            protected=dict.fromkeys(("/models", "/v1/models"), self._list_models),
+            cold=ColdRelay(self._upstream, places.telemetry, "telemetry"),
+            max_body_bytes=settings.server.max_body_mb * MB,
+            body_timeout_s=settings.server.body_timeout_s,
+            clock=clock,
+        )
+        self._connections: type[Connection] = connection_class(
+            max_header_bytes=settings.server.max_header_kb * MAX_HEADER_UNIT,
+            render=wires["/chat/completions"].error,
+        )
+
+    async def serve(self) -> None:
+        """Answer until SIGTERM."""
+        self._load_prices()
+        self._link.start()
+        server = self._settings.server
+        config = http_config(
+            self._app,
+            drain_s=server.drain_s,
+            http=self._connections,
+            ws=splice_to(self._places.telemetry, self._allow),
+            keep_alive_s=server.keep_alive_s,
+        )
+        doors = [listener(fd) for fd in (self._seat.listen_fd,) if fd >= 0]
+        private = await asyncio.start_unix_server(self._metrics.answer, sock=listener(self._seat.private_fd))
+        async with private:
+            await serve(config, doors, on_ready=self._ready)
+
+    async def close(self) -> None:
+        """Write what is left and let go of everything."""
+        await self._link.close()
+        await self._upstream.close()
+        self._journal.close()
+
+    def _ready(self) -> None:
+        gc.collect()
+        gc.freeze()
+        # Measured in ../shared/reference/performance.md, section 7: p99 at 64 connections from ~60 to ~15 ms.
+        gc.set_threshold(100_000, 50, 1000)
+        say_ready(self._seat)
+
+    def _allow(self, headers: Headers, path: bytes) -> Headers | None:  # noqa: ARG002 - every upgrade alike
+        known = dict(headers)
+        try:
+            self._auth.admit(known)
+            principal, _ = self._auth.identify(known)
+        except GatewayError:
+            return None
+        return [principal_header(principal)]
+
+    def _learn_models(self, models: dict[str, list[str]]) -> None:
+        self._models = models
+
+    async def _list_models(self) -> tuple[int, bytes]:
+        listed = self._resolver.names(self._models)
+        return 200, model_list(Model(id=entry.id, owned_by=entry.owned_by) for entry in listed)
+
+    def _load_prices(self) -> None:
+        try:
+            self._meter.table = PriceTable.load(self._places.prices)
+        except (OSError, msgspec.MsgspecError) as error:
+            logger.warning("price_table_missing", extra={"error": str(error)})
+
+    async def follow_prices(self) -> None:
+        """Load the price table again whenever the telemetry process has compiled a newer one."""
+        seen = _changed_ns(self._places.prices)
+        while True:
+            await asyncio.sleep(PRICES_EVERY_S)
+            if (now := _changed_ns(self._places.prices)) != seen:
+                seen = now
+                await asyncio.to_thread(self._load_prices)
+
+    async def close_slow(self) -> None:
+        """Close connections whose headers do not arrive."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SLOW_EVERY_S)
+            limit_s = self._settings.server.header_timeout_s
+            close_slow(self._connections.everyone, now=loop.time(), limit_s=limit_s)
+
+
+def own_secret(path: Path) -> bytes:
+    """Return this installation's secret of that name, made at the first asking; only its owner may read it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    made.touch(mode=0o600)
+    made.write_bytes(os.urandom(32))
+    with contextlib.suppress(FileExistsError):
+        os.link(made, path)  # whole or not at all, and the first worker wins
+    made.unlink()
+    return path.read_bytes()
+
+
+def _changed_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+if __name__ == "__main__":
+    main(take_seat(sys.argv))

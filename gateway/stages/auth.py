@@ -1,0 +1,94 @@
+"""Who is asking, and whether this request may be answered at all."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from urllib.parse import urlsplit
+
+from gateway.errors import Forbidden, Unauthenticated
+from gateway.principal import Principal
+from gateway.settings import Settings
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+
+
+class Auth:
+    """Knows the keys. Without any it is open mode: this machine only, and no web page but our own."""
+
+    def __init__(self, settings: Settings, *, fingerprint_secret: bytes) -> None:
+        self._principals = {
+            key.hash.lower(): Principal(
+                key_id=key.name, project=key.project, environment=key.environment, store=key.store
+            )
+            for key in settings.keys
+        }
+        self.open = not self._principals
+        self._names = LOOPBACK_NAMES | {name.lower() for name in settings.server.names}
+        self._origins = {origin.encode().lower() for origin in settings.cors.origins}
+        self._secret = fingerprint_secret
+
+    def admit(self, headers: dict[bytes, bytes]) -> bytes:
+        """Return the Origin that may read the answer, or nothing; raise Forbidden.
+
+        Open mode trusts whoever reaches it, so it must not be reached by a web page of a foreign
+        origin, nor through a name that somebody else's DNS points at this machine.
+        """
+        origin = headers.get(b"origin", b"")
+        if self.open:
+            host = _hostname(headers.get(b"host", b"").decode("latin-1"))
+            if host not in self._names:
+                raise Forbidden(
+                    f"open mode does not answer to the host {host!r}: use localhost, list the name under "
+                    "server.names, or configure keys",
+                    code="host_not_allowed",
+                    param="host",
+                )
+        if not origin:
+            return b""
+        if origin.lower() in self._origins:
+            return origin
+        if self.open and origin.split(b"://")[-1].lower() != headers.get(b"host", b"").lower():
+            raise Forbidden(
+                f"the origin {origin.decode('latin-1')!r} is foreign: list it under cors.origins",
+                code="origin_not_allowed",
+                param="origin",
+            )
+        return b""
+
+    def identify(self, headers: dict[bytes, bytes]) -> tuple[Principal, str]:
+        """Return the principal, and in open mode the client's own key; raise Unauthenticated."""
+        key = _key(headers)
+        if self.open:
+            return Principal(key_id=self._fingerprint(key), open=True), key
+        if not key:
+            raise Unauthenticated(
+                "no API key: send one of this gateway's keys as `Authorization: Bearer tg-...`",
+                code="missing_api_key",
+            )
+        principal = self._principals.get(hashlib.sha256(key.encode()).hexdigest())
+        if principal is None:
+            raise Unauthenticated(
+                f"incorrect API key provided: {key[:4]}***. It is none of this gateway's keys"
+            )
+        return principal, ""
+
+    def _fingerprint(self, key: str) -> str:
+        if not key:
+            return "open"
+        return "fp-" + hmac.digest(self._secret, key.encode(), "sha256")[:8].hex()
+
+
+def _key(headers: dict[bytes, bytes]) -> str:
+    value = headers.get(b"authorization", b"")
+    scheme, _, token = value.partition(b" ")
+    if scheme.lower() == b"bearer":
+        return token.strip().decode("latin-1")
+    return (headers.get(b"x-api-key") or headers.get(b"api-key") or b"").decode("latin-1")
+
+
+def _hostname(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return host

@@ -1,0 +1,166 @@
+"""What a user of the official Python client does, and what it must see: `openai_python.py <url> <what> <model>`.
+
+Runs in the client's own virtual environment, so it imports nothing of ours. Prints `ok` or dies.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import openai
+from openai import OpenAI
+from pydantic import BaseModel
+
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "get_weather",
+            "description": "The weather of a city",
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+                "required": ["city", "days"],
+            },
+        },
+    }
+]
+ERRORS = {
+    400: openai.BadRequestError,
+    401: openai.AuthenticationError,
+    404: openai.NotFoundError,
+    429: openai.RateLimitError,
+    500: openai.InternalServerError,
+}
+
+
+class City(BaseModel):
+    """What structured output is parsed into."""
+
+    name: str
+    population: int
+
+
+def ask(text: str) -> list[dict]:
+    return [{"role": "user", "content": text}]
+
+
+def chat(client: OpenAI, model: str) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model=model, messages=ask("hello tide"), extra_headers={"x-tidegate-event-id": "e2e"}
+    )
+    answer = raw.parse()
+    assert answer.choices[0].message.content
+    assert answer.choices[0].finish_reason in {"stop", "length"}
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens > 0
+    assert raw.headers["x-tidegate-event-id"] == "e2e"
+    assert raw.headers["x-tidegate-call-id"]
+    assert raw.headers["x-request-id"]
+
+
+def stream(client: OpenAI, model: str) -> None:
+    chunks = list(client.chat.completions.create(model=model, messages=ask("hello tide"), stream=True))
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert text
+    assert chunks[-1].choices[0].finish_reason in {"stop", "length"}
+    assert not any(chunk.usage for chunk in chunks), "a usage event nobody asked for"
+    chunks = list(
+        client.chat.completions.create(
+            model=model, messages=ask("hello tide"), stream=True, stream_options={"include_usage": True}
+        )
+    )
+    assert chunks[-1].choices == []
+    assert chunks[-1].usage.total_tokens > 0
+
+
+def several(client: OpenAI, model: str) -> None:
+    answer = client.chat.completions.create(model=model, messages=ask("hello tide"), n=2)
+    assert [choice.index for choice in answer.choices] == [0, 1]
+
+
+def tools(client: OpenAI, model: str) -> None:
+    messages = ask("What is the weather in Paris?")
+    answer = client.chat.completions.create(model=model, messages=messages, tools=TOOLS)
+    call = answer.choices[0].message.tool_calls[0]
+    assert answer.choices[0].finish_reason == "tool_calls"
+    assert call.function.name == "get_weather"
+    messages.append(answer.choices[0].message.model_dump(exclude_none=True))
+    messages.append({"role": "tool", "tool_call_id": call.id, "content": "18 degrees"})
+    final = client.chat.completions.create(model=model, messages=messages, tools=TOOLS)
+    assert final.choices[0].message.content
+    with client.chat.completions.stream(model=model, messages=ask("Weather?"), tools=TOOLS) as events:
+        for _ in events:
+            pass
+        streamed = events.get_final_completion().choices[0].message.tool_calls[0]
+    assert streamed.function.name == "get_weather"
+
+
+def structured(client: OpenAI, model: str) -> None:
+    answer = client.chat.completions.parse(model=model, messages=ask("A city?"), response_format=City)
+    assert isinstance(answer.choices[0].message.parsed, City)
+
+
+def embeddings(client: OpenAI, model: str) -> None:
+    answer = client.embeddings.create(model=model, input=["high tide", "low tide"])
+    assert [entry.index for entry in answer.data] == [0, 1]
+    assert len(answer.data[0].embedding) == len(answer.data[1].embedding) > 1
+    assert answer.usage.prompt_tokens > 0
+
+
+def errors(client: OpenAI, model: str) -> None:
+    for status, expected in ERRORS.items():
+        try:
+            client.chat.completions.create(model=f"sandbox/error-{status}", messages=ask("hello"))
+        except expected as error:
+            assert error.status_code == status, (error.status_code, status)
+            assert error.request_id, status
+            assert error.body["message"], status
+        else:
+            raise AssertionError(f"no exception for {status}")
+    try:
+        client.chat.completions.create(model="no-such-model", messages=ask("hello"))
+    except openai.NotFoundError as error:
+        assert error.code == "model_not_found"
+    try:
+        client.chat.completions.create(model=model, messages="not a list")  # type: ignore[arg-type]
+    except openai.BadRequestError as error:
+        assert error.param == "messages", error.param
+    else:
+        raise AssertionError("messages may not be a string")
+
+
+def refused(client: OpenAI, model: str) -> None:
+    for status, expected in ERRORS.items():
+        try:
+            client.chat.completions.create(model=model, messages=ask(f"fail with {status}"))
+        except expected as error:
+            assert error.status_code == status
+            assert error.body["message"] == "scripted", error.body
+        else:
+            raise AssertionError(f"no exception for {status}")
+
+
+def cut(client: OpenAI, model: str) -> None:
+    seen = []
+    try:
+        for chunk in client.chat.completions.create(model="sandbox/cut-3", messages=ask("a b c d e f g"), stream=True):
+            seen.append(chunk)
+    except openai.APIError:
+        assert seen, "what came before the cut was not passed on"
+    else:
+        raise AssertionError("a cut stream ended as if it were whole")
+
+
+def models(client: OpenAI, model: str) -> None:
+    assert "sandbox/echo" in [entry.id for entry in client.models.list()]
+
+
+def main() -> None:
+    url, what, model = sys.argv[1:4]
+    client = OpenAI(base_url=url, api_key="sk-of-a-test", max_retries=0)
+    for name in what.split(","):
+        globals()[name](client, model)
+    sys.stdout.write("ok\n")
+
+
+main()

@@ -1,0 +1,78 @@
+"""The clients' own environments, made once, and servers that nobody here wrote."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.tidegate import Tidegate, eventually, free_port
+
+ROOT = Path(__file__).parents[2]
+CLIENTS = Path(__file__).parent / "clients"
+VENV = ROOT / ".venv-clients"
+
+
+@pytest.fixture(scope="session")
+def client_python() -> Path:
+    """The interpreter of the clients' virtual environment."""
+    python = VENV / "bin/python"
+    wanted = (Path(__file__).parent / "requirements.txt").read_text()
+    stamp = VENV / "requirements.txt"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
+        subprocess.run(
+            [python, "-m", "pip", "install", "-q", "-r", Path(__file__).parent / "requirements.txt"], check=True
+        )
+        stamp.write_text(wanted)
+    return python
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The folder with the Node clients, installed."""
+    install = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+    subprocess.run(install, cwd=CLIENTS, check=True)
+    return CLIENTS
+
+
+@pytest.fixture(scope="session")
+def aimock(node_modules: Path) -> Iterator[str]:
+    """The base URL of an aimock with our fixtures."""
+    port = free_port()
+    command = ["node", "node_modules/@copilotkit/aimock/dist/cli.js", "--port", str(port)]
+    command += ["--fixtures", str(CLIENTS / "aimock.json"), "--log-level", "warn"]
+    process = subprocess.Popen(command, cwd=node_modules)
+    try:
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def llama(client_python: Path) -> Iterator[str]:
+    """The base URL of a llama.cpp server with a real, if small, model."""
+    command = [client_python, CLIENTS / "llama.py"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        address = eventually(process.stdout.readline, what="the model to load").strip()
+        try:
+            yield f"{address}/v1"
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Tidegate]:
+    """A gateway in front of whatever the tests of this run need."""
+    providers = {}
+    for name in ("aimock", "llama"):
+        if any(name in item.fixturenames for item in request.session.items if hasattr(item, "fixturenames")):
+            providers[name] = {"base_url": request.getfixturevalue(name), "api_key": "of-a-test"}
+    gateway = Tidegate(tmp_path_factory.mktemp("e2e"), {"providers": providers}).start()
+    yield gateway
+    assert gateway.stop() == 0

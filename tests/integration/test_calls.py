@@ -1,0 +1,160 @@
+"""A call from the outside: what the client gets, and what the ledger says of it afterwards."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tests.fakes.tidegate import Tidegate
+
+
+def test_a_call_is_found_by_its_event_with_tokens_cost_and_latency(house: Tidegate) -> None:
+    reply = house.request(
+        "POST",
+        "/v1/chat/completions",
+        {"model": "sandbox/echo", "messages": [{"role": "user", "content": "Hello, tide"}]},
+        {
+            "x-tidegate-event-id": "first-light",
+            "x-tidegate-user-id": "ada",
+            "x-tidegate-thread-id": "t-1",
+            "x-tidegate-environment": "staging",
+            "x-tidegate-tags": "a,b",
+            "x-tidegate-property-tier": "gold",
+            "authorization": "Bearer sk-somebody-elses",
+        },
+    )
+
+    call = house.await_calls(1, event_id="first-light")[0]
+    assert reply.json()["choices"][0]["message"]["content"] == "Hello, tide"
+    assert call["call_id"] == reply.headers["x-tidegate-call-id"]
+    assert (call["user_id"], call["thread_id"], call["environment"]) == ("ada", "t-1", "staging")
+    assert call["status"] == "ok"
+    assert call["input_tokens"] == reply.json()["usage"]["prompt_tokens"] > 0
+    assert call["output_tokens"] == reply.json()["usage"]["completion_tokens"] > 0
+    assert call["cost_nano_usd"] == 0
+    assert call["total_us"] > 0
+    full = house.get(f"/api/calls/{call['call_id']}").json()
+    assert "Hello, tide" in str(full)
+    assert "sk-somebody-elses" not in str(full)
+
+
+def test_a_call_without_an_event_gets_one(house: Tidegate) -> None:
+    reply = house.chat()
+
+    event = reply.headers["x-tidegate-event-id"]
+    assert house.await_calls(1, event_id=event)[0]["call_id"] == reply.headers["x-tidegate-call-id"]
+
+
+def test_user_cost_and_thread_add_up(house: Tidegate) -> None:
+    headers = {"x-tidegate-user-id": "grace", "x-tidegate-thread-id": "t-9"}
+    body = {"model": "sandbox/echo", "messages": [{"role": "user", "content": "one two"}]}
+    tokens = sum(
+        house.request("POST", "/v1/chat/completions", body, headers).json()["usage"]["total_tokens"]
+        for _ in range(3)
+    )
+
+    house.await_calls(3, user_id="grace")
+    thread = house.get("/api/threads/t-9").json()
+    assert len(thread["calls"]) == 3
+    assert thread["totals"]["input_tokens"] + thread["totals"]["output_tokens"] == tokens
+    cost = house.get("/api/users/grace/cost?group_by=day,model")
+    assert cost.status == 200
+    assert [(row["model"], row["calls"]) for row in cost.json()["rows"]] == [("echo", 3)]
+
+
+def test_embeddings_are_recorded(house: Tidegate) -> None:
+    reply = house.request(
+        "POST", "/v1/embeddings", {"model": "sandbox/echo", "input": "tide"}, {"x-tidegate-event-id": "emb"}
+    )
+
+    call = house.await_calls(1, event_id="emb")[0]
+    assert len(reply.json()["data"]) == 1
+    assert call["surface"] == "openai.embeddings"
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/chat/completions"])
+def test_base_urls_work_with_and_without_v1(house: Tidegate, path: str) -> None:
+    body = {"model": "sandbox/echo", "messages": [{"role": "user", "content": "x"}]}
+
+    assert house.request("POST", path, body).status == 200
+
+
+REFUSALS = [
+    pytest.param(b"{not json", {}, 400, "invalid_json", id="bad JSON"),
+    pytest.param(b"[1,2]", {}, 400, "invalid", id="not an object"),
+    pytest.param(b'{"messages": []}', {}, 400, "model", id="no model"),
+    pytest.param(b'{"model": "sandbox/echo"}', {}, 400, "messages", id="no messages"),
+    pytest.param(
+        b'{"model": "nobody-has-this", "messages": []}', {}, 404, "model_not_found", id="unknown model"
+    ),
+    pytest.param(b'{"model": "gpt-4o", "messages": []}', {}, 401, "OPENAI_API_KEY", id="no provider key"),
+    pytest.param(b"{}", {"x-tidegate-user-id": "*"}, 400, "x-tidegate-user-id", id="bad header"),
+    pytest.param(b"{}", {"x-tidegate-event-id": "a%0Ab"}, 400, "control characters", id="control characters"),
+]
+
+
+@pytest.mark.parametrize(("body", "headers", "status", "names"), REFUSALS)
+def test_bad_input_gets_a_clear_error_in_openais_shape(
+    house: Tidegate, body: bytes, headers: dict[str, str], status: int, names: str
+) -> None:
+    reply = house.request("POST", "/v1/chat/completions", body, headers)
+
+    assert reply.status == status
+    assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
+    assert names in reply.body.decode()
+    assert reply.headers["x-request-id"]
+    assert reply.headers["x-tidegate-call-id"]
+
+
+def test_every_answer_names_its_event_even_an_error(house: Tidegate) -> None:
+    reply = house.request("POST", "/v1/chat/completions", b"{", {"x-tidegate-event-id": "broken"})
+
+    assert reply.headers["x-tidegate-event-id"] == "broken"
+    assert house.await_calls(1, event_id="broken")[0]["status"] == "error"
+
+
+def test_an_unknown_path_and_a_wrong_method_are_told_apart(house: Tidegate) -> None:
+    missing, method = house.get("/v1/nothing-here"), house.get("/v1/chat/completions")
+
+    assert (missing.status, method.status) == (404, 405)
+    assert set(missing.json()["error"]) == {"message", "type", "param", "code"}
+
+
+def test_models_lists_the_sandbox(house: Tidegate) -> None:
+    listed = house.get("/v1/models").json()
+
+    assert "sandbox/echo" in [entry["id"] for entry in listed["data"]]
+
+
+def test_ready_names_each_sink_with_its_last_success(house: Tidegate) -> None:
+    house.await_calls(1, event_id=house.chat().headers["x-tidegate-event-id"])
+
+    reply = house.get("/health/ready")
+
+    sinks = {sink["name"]: sink for sink in reply.json()["sinks"]}
+    assert reply.json()["status"] == "ready", reply.body
+    assert set(sinks) == {"journal", "hub", "telemetry", "store", "collector"}
+    assert sinks["collector"]["last_success"] > "2026"
+    assert sinks["journal"]["last_success"] > "2026"
+
+
+def test_metrics_of_all_processes_are_merged(house: Tidegate) -> None:
+    house.chat()
+
+    text = house.get("/metrics").body.decode()
+
+    assert "tidegate_requests_total{" in text
+    assert 'process="worker-0"' in text
+    assert 'process="hub"' in text
+    assert 'process="telemetry"' in text
+
+
+def test_a_streams_bytes_are_the_same_every_time(house: Tidegate) -> None:
+    body = {"model": "sandbox/echo", "stream": True, "messages": [{"role": "user", "content": "a b c"}]}
+
+    stream = house.request("POST", "/v1/chat/completions", body).body
+
+    events = [line[6:] for line in stream.split(b"\n") if line.startswith(b"data: ")]
+    assert events[-1] == b"[DONE]"
+    assert not any(msgspec.json.decode(event).get("usage") for event in events[:-1])
+    assert stream == house.request("POST", "/v1/chat/completions", body).body

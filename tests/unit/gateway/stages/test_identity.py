@@ -1,0 +1,103 @@
+"""Headers that say who a call is for."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import BadRequest, Forbidden
+from gateway.principal import Principal
+from gateway.stages.identity import read_identity
+
+OPEN = Principal(key_id="open", open=True)
+KEYED = Principal(key_id="ci", environment="test")
+
+
+def made() -> str:
+    return "made-id"
+
+
+def test_an_event_id_is_made_when_none_is_given() -> None:
+    identity = read_identity({}, OPEN, made)
+
+    assert (identity.event_id, identity.event_id_made) == ("made-id", True)
+
+
+def test_every_header_finds_its_field() -> None:
+    headers = {
+        b"x-tidegate-user-id": b" ada ",
+        b"x-tidegate-agent-id": b"planner",
+        b"x-tidegate-thread-id": b"t-1",
+        b"x-tidegate-event-id": b"e-1",
+        b"x-tidegate-step": b"retrieval",
+        b"x-tidegate-tags": b"a, b,a,,c",
+        b"x-tidegate-property-tier": b"gold",
+        b"traceparent": b"00-" + b"ab" * 16 + b"-" + b"cd" * 8 + b"-01",
+        b"user-agent": b"x-tidegate-user-id",
+    }
+
+    identity = read_identity(headers, OPEN, made)
+
+    assert identity.user_id == "ada"
+    assert identity.agent_id == "planner"
+    assert identity.thread_id == "t-1"
+    assert (identity.event_id, identity.event_id_made) == ("e-1", False)
+    assert identity.step == "retrieval"
+    assert identity.tags == ("a", "b", "c")
+    assert identity.properties == {"tier": "gold"}
+    assert (identity.trace_id, identity.parent_span_id) == ("ab" * 16, "cd" * 8)
+
+
+@pytest.mark.parametrize("value", ["Zoë", "李雷", "a b", "50%"])
+def test_an_id_may_be_percent_encoded_utf8(value: str) -> None:
+    encoded = b"".join(b"%%%02X" % byte for byte in value.encode())
+
+    assert read_identity({b"x-tidegate-user-id": encoded}, OPEN, made).user_id == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        (b"x-tidegate-user-id", b"", "1 to 255"),
+        (b"x-tidegate-user-id", b"   ", "1 to 255"),
+        (b"x-tidegate-thread-id", b"x" * 256, "1 to 255"),
+        (b"x-tidegate-event-id", b"*", "not an id"),
+        (b"x-tidegate-event-id", b"a%00b", "control"),
+        (b"x-tidegate-user-id", b"\xff\xfe", "UTF-8"),
+        (b"x-tidegate-tags", b",".join(b"%d" % n for n in range(65)), "at most 64"),
+        (b"x-tidegate-property-", b"x", "needs a name"),
+    ],
+)
+def test_a_bad_header_is_refused_by_name(name: bytes, value: bytes, rule: str) -> None:
+    with pytest.raises(BadRequest, match=rule) as refused:
+        read_identity({name: value}, OPEN, made)
+
+    assert refused.value.param == name.decode()
+    assert refused.value.status == 400
+
+
+def test_a_key_counts_in_its_own_environment() -> None:
+    assert read_identity({}, KEYED, made).environment == "test"
+
+
+def test_a_key_cannot_count_in_another_environment() -> None:
+    with pytest.raises(Forbidden, match="'test', not 'prod'"):
+        read_identity({b"x-tidegate-environment": b"prod"}, KEYED, made)
+
+
+def test_open_mode_takes_any_environment() -> None:
+    assert read_identity({b"x-tidegate-environment": b"staging"}, OPEN, made).environment == "staging"
+
+
+@given(
+    st.dictionaries(st.sampled_from([b"x-tidegate-user-id", b"x-tidegate-tags", b"traceparent"]), st.binary())
+)
+def test_no_header_value_gets_past_as_anything_but_text_or_a_bad_request(headers: dict[bytes, bytes]) -> None:
+    try:
+        identity = read_identity(headers, OPEN, made)
+    except BadRequest:
+        return
+
+    assert identity.user_id.isprintable()
+    assert len(identity.user_id) <= 255
