@@ -3,11 +3,11 @@ r"""Replaces secrets in bodies before anything is written to disk.
 A secret is recognised by its shape alone and becomes `[secret:<kind>]`. Bodies are JSON, SSE or plain text and
 stay what they were: a match never holds a quote, and neither begins nor ends inside a JSON escape.
 
-Cheap when there is nothing to find, as almost always. Tokens are long words, so their prefixes are sought only
-in words of 16 bytes and more that hold a digit or a capital; the rest is a few searches for fixed bytes. A
-pattern is tried only where its own first bytes stand, and no pattern looks twice at a byte it has refused, so
-that no body is slow. `bytes.find` and `re` hold the interpreter's lock while they work: between two windows
-other threads get a turn.
+Cheap when there is nothing to find, as almost always: the fixed bytes that each shape begins with are sought all
+at once, in one pass (Aho-Corasick: 2 ns a byte, where a search for each of them took 18 on a stream of events).
+A pattern is tried only where its own first bytes stand, and no pattern looks twice at a byte it has refused, so
+that no body is slow. The search and `re` hold the interpreter's lock while they work: between two windows other
+threads get a turn.
 
 What no shape can tell (passwords in prose, a secret split over the events of a stream) stays.
 """
@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 
 import msgspec
+from ahocorasick_rs import BytesAhoCorasick
 
 WINDOW = 64 * 1024
 """Bytes looked at without a pause."""
@@ -37,18 +38,14 @@ class _Shape(msgspec.Struct, frozen=True):
     back: int = 0
     word: bool = False
     """It does not begin in the middle of a word."""
-    short: bool = False
-    """It may be there although the body has no long word."""
 
 
 def _token(kind: str, needles: tuple[bytes, ...], pattern: bytes) -> _Shape:
     return _Shape(kind, needles, re.compile(pattern), word=True)
 
 
-def _phrase(
-    kind: str, needles: tuple[bytes, ...], pattern: bytes, *, back: int = 0, short: bool = False
-) -> _Shape:
-    return _Shape(kind, needles, re.compile(pattern), back, word=back > 0, short=short)
+def _phrase(kind: str, needles: tuple[bytes, ...], pattern: bytes, *, back: int = 0) -> _Shape:
+    return _Shape(kind, needles, re.compile(pattern), back, word=back > 0)
 
 
 # In order of precedence where two begin at the same byte. Issuers publish prefixes, seldom lengths: the minimum
@@ -70,7 +67,7 @@ _TOKENS = (
     # github.blog 2021-04-05 "Behind GitHub's new authentication token formats"; fine-grained: 2022-10-18
     _token(
         "github_token",
-        (b"gh", b"github_pat_"),
+        (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_"),
         rb"(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})",
     ),
     # docs.slack.dev/authentication/tokens: xoxb-, xoxp-, xoxa-, xoxr-, xoxs-, xoxe.xoxp-; app-level: xapp-
@@ -123,7 +120,6 @@ _PHRASES = (
         "url_password",
         (b"://", b":\\/\\/"),
         rb""":(?:\\?/){2}[^\s"'<>@:/\\[]{0,128}:(?P<s>(?!\[secret:)[^\s"'<>@/\\]{1,256})(?=@)""",
-        short=True,
     ),
     # RFC 6750, section 2.1: an Authorization header quoted in text
     _phrase(
@@ -138,45 +134,17 @@ _PHRASES = (
         (b"asic ",),
         rb"[Bb]asic {1,4}(?P<s>[A-Za-z0-9+/]{6,512}+={0,2})",
         back=1,
-        short=True,
     ),
 )
 
 
-# `in` on str costs a sixth of what it does on bytes (CPython 3.11), so needles are sought in latin-1 text first
-_Needles = tuple[tuple[str, int, _Shape], ...]
+_SHAPES = tuple(
+    (precedence, shape) for precedence, shape in enumerate(_TOKENS + _PHRASES) for _ in shape.needles
+)
+"""By the number of the needle."""
+_NEEDLES = BytesAhoCorasick([needle for shape in _TOKENS + _PHRASES for needle in shape.needles])
+_LONGEST_NEEDLE = max(len(needle) for shape in _TOKENS + _PHRASES for needle in shape.needles)
 
-
-def _by_needle(shapes: tuple[_Shape, ...], first: int) -> _Needles:
-    return tuple(
-        (needle.decode(), precedence, shape)
-        for precedence, shape in enumerate(shapes, first)
-        for needle in shape.needles
-    )
-
-
-_TOKEN_NEEDLES = _by_needle(_TOKENS, 0)
-_PHRASE_NEEDLES = _by_needle(_PHRASES, len(_TOKENS))
-
-
-def _phrase_needles(*, words: bool, at: bool) -> _Needles:
-    """Return what is worth seeking in a body with or without long words and an @."""
-    return tuple(
-        entry
-        for entry in _PHRASE_NEEDLES
-        if (words or entry[2].short) and (at or entry[2].kind != "url_password")
-    )
-
-
-_PHRASES_OF = {
-    (words, at): _phrase_needles(words=words, at=at) for words in (False, True) for at in (False, True)
-}
-
-_WORD = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.+/=\\"
-_WORDS = bytes(0x61 if byte in _WORD else 0x20 for byte in range(256))
-"""Turns bytes of words into `a`, all others into a space."""
-_LONG = "a" * 16
-_RANDOM = re.compile(rb"[0-9A-Z]")
 _IN_WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _ESCAPE_BEFORE = re.compile(rb"(?:\\[bfnrt]|\\u[0-9A-Fa-f]{4})\Z")
 
@@ -192,19 +160,9 @@ class _Span(msgspec.Struct, frozen=True, order=True):
 
 def replace_secrets(body: bytes) -> tuple[bytes, int]:
     """Return the body with `[secret:<kind>]` for each secret found, and how many there were."""
-    words = _long_words(body)
-    text = body.decode("latin-1")
-    spans: list[_Span] = []
-    for needle, precedence, shape in _present(text, _PHRASES_OF[bool(words), "@" in text]):
-        spans += _at(body, shape, precedence, needle.encode(), 0, len(body))
-    if words:
-        every = " ".join([text[begin:end] for begin, end in words])
-        for needle, precedence, shape in _present(every, _TOKEN_NEEDLES):
-            for begin, end in words:
-                spans += _at(body, shape, precedence, needle.encode(), begin, end)
+    spans = sorted(_secrets(body))
     if not spans:
         return body, 0
-    spans.sort()
     parts: list[bytes] = []
     done = count = 0
     for span in spans:
@@ -216,55 +174,32 @@ def replace_secrets(body: bytes) -> tuple[bytes, int]:
     return b"".join(parts), count
 
 
-def _long_words(body: bytes) -> list[tuple[int, int]]:
-    """Return where the body's long words stand, without those like `prompt_tokens_details`."""
-    size = len(body)
-    if size <= WINDOW:
-        words = body.translate(_WORDS).decode("latin-1")
-    else:
-        words = "".join(piece.translate(_WORDS).decode("latin-1") for piece in _windows(body))
-    places: list[tuple[int, int]] = []
-    end = 0
-    while (found := words.find(_LONG, end)) >= 0:
-        begin = words.rfind(" ", end, found) + 1 or end
-        end = words.find(" ", found)
-        end = size if end < 0 else end
-        if _RANDOM.search(body, begin, end):
-            places.append((begin, end))
-    return places
-
-
-def _present(text: str, needles: _Needles) -> list[tuple[str, int, _Shape]]:
-    """Return those of the needles that occur in the text."""
-    if len(text) <= WINDOW:
-        return [entry for entry in needles if entry[0] in text]
-    found: list[tuple[str, int, _Shape]] = []
-    for entry in needles:
-        if entry[0] in text:
-            found.append(entry)
-        time.sleep(0)
-    return found
-
-
-def _at(body: bytes, shape: _Shape, precedence: int, needle: bytes, begin: int, end: int) -> Iterator[_Span]:
-    """Yield the secrets of one shape that stand where `needle` does, between `begin` and `end`."""
-    group = "s" if "s" in shape.pattern.groupindex else 0
-    place = body.find(needle, begin, end)
-    while place >= 0:
-        begin = place + len(needle)
+def _secrets(body: bytes) -> Iterator[_Span]:
+    """Yield what has the shape of a secret, in no order; pieces may overlap."""
+    done: dict[int, int] = {}
+    for number, place in _places(body):
+        precedence, shape = _SHAPES[number]
         start = place - shape.back
-        if start >= 0 and (not shape.word or _may_begin(body, start)):
-            match = shape.pattern.match(body, start)
-            if match is not None and (shape.kind != "basic_credentials" or _is_basic(match["s"])):
-                yield _Span(match.start(group), precedence, match.end(group), shape.kind)
-                begin = max(begin, match.end())
-        place = body.find(needle, begin, end)
+        if start < 0 or place < done.get(precedence, 0) or (shape.word and not _may_begin(body, start)):
+            continue
+        match = shape.pattern.match(body, start)
+        if match is not None and (shape.kind != "basic_credentials" or _is_basic(match["s"])):
+            done[precedence] = match.end()
+            group = "s" if "s" in shape.pattern.groupindex else 0
+            yield _Span(match.start(group), precedence, match.end(group), shape.kind)
 
 
-def _windows(body: bytes) -> Iterator[bytes]:
-    """Yield the body in pieces, with a pause after each."""
-    for begin in range(0, len(body), WINDOW):
-        yield body[begin : begin + WINDOW]
+def _places(body: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the number of each needle that occurs, and where."""
+    if len(body) <= WINDOW:
+        for number, begin, _ in _NEEDLES.find_matches_as_indexes(body, overlapping=True):
+            yield number, begin
+        return
+    for window in range(0, len(body), WINDOW):
+        piece = body[window : window + WINDOW + _LONGEST_NEEDLE - 1]
+        for number, begin, _ in _NEEDLES.find_matches_as_indexes(piece, overlapping=True):
+            if begin < WINDOW:
+                yield number, window + begin
         time.sleep(0)
 
 
