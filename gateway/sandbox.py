@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import chain, islice
 
 from gateway.clock import Clock
 from gateway.errors import BrokenAnswer, Unreachable, UpstreamTimeout
@@ -54,9 +55,20 @@ class SandboxAnswer:
         self.first_byte_ns = now_ns
         self._steps = steps
         self._clocks = clocks
+        self._read = False
+
+    @property
+    def whole(self) -> bytes | None:
+        """The body, if the script has nothing but one piece of it and none was read."""
+        if self._read:
+            return None
+        left = tuple(islice(self._steps, 2))
+        self._steps = chain(left, self._steps)
+        return left[0].data if len(left) == 1 and isinstance(left[0], Bytes) else None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as the script has it; raise BrokenAnswer where it cuts."""
+        self._read = True
         for step in self._steps:
             match step:
                 case Bytes(data):

@@ -23,6 +23,11 @@ class Answer(Protocol):
     first_byte_ns: int
     """... when the first byte of the answer came."""
 
+    @property
+    def whole(self) -> bytes | None:
+        """The body, if all of it has arrived and none was read: then `chunks()` need not be asked."""
+        ...
+
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives, transfer coding removed, content coding kept. May raise UpstreamFailed."""
         ...

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 from types import TracebackType
 
+import msgspec
+
 from gateway.clock import Clock
 from gateway.dial import Dialer, Way
 from gateway.errors import Unreachable
@@ -141,7 +143,7 @@ class Upstream:
             await pool.wait()
             if self.closed:
                 break
-            if (connection := pool.take(self.idle_s)) is not None:
+            if (connection := pool.take(self.idle_s, pool.loop.time())) is not None:
                 return connection
         return None
 
@@ -192,20 +194,21 @@ class Upstream:
 class Pool:
     """The connections to one origin: the idle ones newest last, and a count of all."""
 
-    __slots__ = ("idle", "open", "waiting", "way")
+    __slots__ = ("idle", "loop", "open", "waiting", "way")
 
     def __init__(self, way: Way) -> None:
         self.way = way
+        self.loop = asyncio.get_running_loop()
         self.idle: list[Connection] = []
         self.open = 0
         self.waiting: deque[asyncio.Future[None]] = deque()
 
-    def take(self, idle_s: float) -> Connection | None:
-        """Return the connection used last, if one is alive and young enough."""
+    def take(self, idle_s: float, now: float) -> Connection | None:
+        """Return the connection used last, if one is alive and young enough; `now` is the loop's time."""
         while self.idle:
             connection = self.idle.pop()
             if connection.usable:
-                if connection.loop.time() - connection.idle_since <= idle_s:
+                if now - connection.idle_since <= idle_s:
                     return connection
                 connection.abort()
         return None
@@ -220,7 +223,7 @@ class Pool:
 
     async def wait(self) -> None:
         """Wait for a turn."""
-        turn = asyncio.get_running_loop().create_future()
+        turn = self.loop.create_future()
         self.waiting.append(turn)
         try:
             await turn
@@ -250,46 +253,24 @@ class Pool:
         self.wake_one()
 
 
-class Opening:
+class Opening(msgspec.Struct, eq=False):
     """One request, as a context manager: what `Upstream.open` returns."""
 
-    __slots__ = (
-        "_connection",
-        "_length",
-        "_outgoing",
-        "_parts",
-        "_pool",
-        "_stream",
-        "_timeouts",
-        "_upstream",
-    )
-
-    def __init__(
-        self,
-        upstream: Upstream,
-        outgoing: Outgoing,
-        timeouts: Timeouts,
-        stream: bool,  # noqa: FBT001
-        parts: AsyncIterator[bytes] | None,
-        length: int | None,
-    ) -> None:
-        self._upstream = upstream
-        self._outgoing = outgoing
-        self._timeouts = timeouts
-        self._stream = stream
-        self._parts = parts
-        self._length = length
-        self._pool: Pool | None = None
-        self._connection: Connection | None = None
+    upstream: Upstream
+    outgoing: Outgoing
+    timeouts: Timeouts
+    stream: bool
+    parts: AsyncIterator[bytes] | None
+    length: int | None
+    _pool: Pool | None = None
+    _connection: Connection | None = None
 
     async def __aenter__(self) -> Reply:
-        upstream = self._upstream
-        outgoing = self._outgoing
-        timeouts = self._timeouts
-        now = asyncio.get_running_loop().time()
-        pool = self._pool = upstream.pool(outgoing.origin)
+        upstream, timeouts = self.upstream, self.timeouts
+        pool = self._pool = upstream.pool(self.outgoing.origin)
+        now = pool.loop.time()
         ask = self._ask(pool.way, now + timeouts.total_s)
-        connection = pool.take(upstream.idle_s)
+        connection = pool.take(upstream.idle_s, now)
         if connection is None:
             connection = await upstream.connect(pool, timeouts, ask.total_at, now + timeouts.connect_s)
         if connection.carried:
@@ -297,10 +278,10 @@ class Opening:
         try:
             reply = await connection.ask(ask)
         except Stale:
-            if connection.carried == 1 or self._parts is not None or upstream.closed:
+            if connection.carried == 1 or self.parts is not None or upstream.closed:
                 raise
             upstream.retried += 1
-            connect_at = asyncio.get_running_loop().time() + timeouts.connect_s
+            connect_at = pool.loop.time() + timeouts.connect_s
             connection = await upstream.connect(pool, timeouts, ask.total_at, connect_at, fresh=True)
             reply = await connection.ask(ask)
         self._connection = connection
@@ -316,27 +297,27 @@ class Opening:
         trace: TracebackType | None,
     ) -> None:
         if self._connection is not None and self._pool is not None:
-            self._upstream.release(self._pool, self._connection)
+            self.upstream.release(self._pool, self._connection)
             self._connection = None
 
     def _ask(self, way: Way, total_at: float) -> Ask:
-        outgoing = self._outgoing
-        streamed = self._parts is not None
+        outgoing = self.outgoing
+        start = head(
+            outgoing,
+            host=way.host,
+            prefix=way.prefix,
+            proxy_header=way.proxy_header,
+            streamed=self.parts is not None,
+            length=self.length,
+        )
         return Ask(
             method=outgoing.method,
-            head=head(
-                outgoing,
-                host=way.host,
-                prefix=way.prefix,
-                proxy_header=way.proxy_header,
-                streamed=streamed,
-                length=self._length,
-            ),
+            head=start,
             body=outgoing.body,
-            parts=self._parts,
-            length=self._length,
-            timeouts=self._timeouts,
-            stream=self._stream,
+            parts=self.parts,
+            length=self.length,
+            timeouts=self.timeouts,
+            stream=self.stream,
             total_at=total_at,
         )
 

@@ -30,7 +30,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from telemetry import segments
-from telemetry.records import Answer, Call, Frame, Opened, Outcome, Payload, Request, Settled
+from telemetry.records import Answer, Call, Frame, Outcome, Payload, Request, Settled
 from telemetry.redact import OVERLAP, replace_secrets
 from telemetry.segment_writer import DISK_FULL, Reserve, SegmentWriter, sweep, sync_folder
 
@@ -45,7 +45,12 @@ RETRY_AFTER_S = 5.0
 _GATHER_S = 0.02
 _SYNC_S = 0.1
 _LOOK_S = 1.0
+_MOST_PACKED = 10_000
+"""Open calls whose bytes are kept for their settlement; it packs the others anew."""
 _UNWRITABLE = (ValueError, TypeError, OverflowError, MemoryError)
+
+_prefix = segments.PREFIX.pack
+_crc32 = zlib.crc32
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +90,19 @@ class _Kept(NamedTuple):
     cut_bytes: int
 
 
+class _Opened(msgspec.Struct, frozen=True, tag_field="frame", tag="opened"):
+    """`Opened`, of a call that is packed already: the bytes are the same."""
+
+    call: msgspec.Raw
+
+
+class _Settled(msgspec.Struct, frozen=True, tag_field="frame", tag="settled"):
+    """`Settled`, of a call that was packed when it was opened."""
+
+    call: msgspec.Raw
+    outcome: Outcome
+
+
 class Journal:
     """The journal of one process; it writes from the moment it is made until `close`."""
 
@@ -108,7 +126,7 @@ class Journal:
         self._now_us = now_us
         self._monotonic_ns = monotonic_ns
         self._encoder = msgspec.msgpack.Encoder()
-        self._buffer = bytearray()
+        self._open_calls: dict[str, tuple[Call, msgspec.Raw]] = {}
         # guards the segment, the counters and `_full`; held for one write
         self._lock = threading.Lock()
         self._segment = SegmentWriter(folder, writer, segment_bytes=segment_bytes, now_us=now_us)
@@ -137,7 +155,8 @@ class Journal:
         """
         if not self.payload_room():
             raise DiskFull("the journal has no room")
-        frame = self._frame(self._buffer, Opened(call))
+        packed = msgspec.Raw(self._encoder.encode(call))
+        frame = self._frame(_Opened(packed))
         try:
             with self._lock:
                 self._append(frame)
@@ -145,11 +164,17 @@ class Journal:
             self._written()
         except OSError as error:
             raise DiskFull(f"the journal could not be written: {error.strerror}") from error
+        if len(self._open_calls) < _MOST_PACKED:
+            self._open_calls[call.call_id] = call, packed
 
     def settle(self, call: Call, outcome: Outcome) -> None:
         """Remember how a call went. Never raises: what cannot be written is counted as lost."""
+        opened = self._open_calls.pop(call.call_id, None)
         try:
-            frame = self._frame(self._buffer, Settled(call, outcome))
+            if opened is not None and opened[0] is call:
+                frame = self._frame(_Settled(opened[1], outcome))
+            else:
+                frame = self._frame(Settled(call, outcome))
             with self._lock:
                 self._append_at_any_cost(frame)
                 self._last_success_us = self._now_us()
@@ -166,14 +191,17 @@ class Journal:
         chunks: Sequence[bytes],
         cut_bytes: int = CUT_BYTES,
     ) -> None:
-        """Queue a body to be written; `head` is its payload without the body (with `bytes_total` if the
-        chunks are not all of it). The chunks are no longer the caller's."""
-        size = sum(map(len, chunks))
+        """Queue a body to be written; the chunks are no longer the caller's.
+
+        `head` is its payload without the body (with `bytes_total` if the chunks are not all of it).
+        """
+        size = len(chunks[0]) if len(chunks) == 1 else sum(map(len, chunks))
         self._queue.append(_Kept(kind, head, chunks, size, cut_bytes))
         self._queued += size
         if self._queued - self._done > MOST_BACKLOG:
             self._drain(until=MOST_BACKLOG)
-        self._stir()
+        if not self._stirred:
+            self._stir()
 
     def payload_room(self) -> bool:
         """Say whether bodies are being kept; if not, a call's row says `capture: lost`."""
@@ -216,18 +244,15 @@ class Journal:
 
     # frames
 
-    def _frame(self, buffer: bytearray, record: Frame) -> bytearray:
-        """Encode a record, with its length and crc32 before it, into the buffer."""
-        start = segments.PREFIX.size
-        self._encoder.encode_into(record, buffer, start)
-        length = len(buffer) - start
+    def _frame(self, record: Frame | _Opened | _Settled) -> bytes:
+        """Encode a record, with its length and crc32 before it."""
+        packed = self._encoder.encode(record)
+        length = len(packed)
         if length > segments.MAX_FRAME:
-            buffer.clear()
             raise ValueError(f"a record of {length} bytes")
-        segments.PREFIX.pack_into(buffer, 0, length, zlib.crc32(memoryview(buffer)[start:]))
-        return buffer
+        return _prefix(length, _crc32(packed)) + packed
 
-    def _append(self, frame: bytes | bytearray) -> None:
+    def _append(self, frame: bytes) -> None:
         """Write a frame; the caller holds the lock."""
         try:
             self._segment.append(frame)
@@ -237,7 +262,7 @@ class Journal:
         self._frames += 1
         self._dirty = True
 
-    def _append_at_any_cost(self, frame: bytes | bytearray) -> None:
+    def _append_at_any_cost(self, frame: bytes) -> None:
         """Write a frame, into the reserve if need be; the caller holds the lock."""
         for _ in range(3):  # a failing disk gets two new segments, a full one all that is kept back for it
             try:
@@ -276,14 +301,13 @@ class Journal:
         """Do what the fsync policy wants after a frame."""
         if self._fsync == "always":
             self._sync()
-        else:
+        elif not self._stirred:
             self._stir()
 
     def _stir(self) -> None:
         """See to it that the thread looks soon."""
-        if not self._stirred:
-            self._stirred = True
-            self._wake.set()
+        self._stirred = True
+        self._wake.set()
 
     # bodies
 
@@ -319,7 +343,7 @@ class Journal:
             sha256=_sha256(kept.chunks) if (cut or redactions) and whole == kept.size else "",
             redactions=redactions,
         )
-        frame = self._frame(bytearray(), kept.kind(payload))
+        frame = self._frame(kept.kind(payload))
         with self._lock:
             self._append(frame)
         if self._fsync == "always":

@@ -35,22 +35,26 @@ class SegmentWriter:
         self._new_names = False
         self.total = 0
         """Bytes written by this writer, in all its segments."""
-        self._roll()
+        try:
+            self._roll()
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            self._wait_for_room()
 
-    def append(self, frame: bytes | bytearray) -> None:
+    def append(self, frame: bytes) -> None:
         """Write one frame, whole or not at all; OSError if that failed, ENOSPC after a short write."""
         if self._closed:
             raise OSError(errno.EBADF, "closed")
-        if self._spoilt or self._first < self._size > self._segment_bytes - len(frame):
+        size = len(frame)
+        if self._spoilt or self._first < self._size > self._segment_bytes - size:
             try:
                 self._roll()
             except OSError:
                 if self._spoilt:
                     raise
                 # a full segment can still be written to; the next frame tries again
-        size = len(frame)
-        written = os.write(self._fd, frame)
-        if written < size:
+        if os.write(self._fd, frame) < size:
             self._cut()
             raise OSError(errno.ENOSPC, "short write")
         self._size += size
@@ -91,6 +95,14 @@ class SegmentWriter:
         self.total += len(start)
         self._spoilt = False
         self._new_names = True
+
+    def _wait_for_room(self) -> None:
+        """Begin without a segment, as a disk that is full now need not be so at the next frame.
+
+        The folder's own descriptor stands in: it can be synced and closed, and is never written to.
+        """
+        self._spoilt = True
+        self._fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def unsynced(self) -> tuple[int, list[int], bool]:
         """Return the current descriptor, the older ones (to sync and `finish`), and whether to sync the folder."""

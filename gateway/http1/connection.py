@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from typing import cast
 
@@ -27,11 +28,13 @@ class Connection(asyncio.Protocol):
         self.carried = 0
         """Requests sent on it."""
         self.idle_since = 0.0
+        self.alarm_at = math.inf
         self.on_lost: Callable[[Connection], None] | None = None
         self._clock = clock
         self._transport: asyncio.Transport | None = None
         self._reply: Reply | None = None
         self._blocked = False
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def usable(self) -> bool:
@@ -43,7 +46,7 @@ class Connection(asyncio.Protocol):
 
         Whoever gets the answer calls `leave()`. After an error the connection is closed.
         """
-        reply = self._reply = Reply(self, ask, self._clock, reused=self.carried > 0)
+        reply = self._reply = Reply(self, ask, self._clock, self.carried > 0)
         self.carried += 1
         try:
             if ask.parts is None and len(ask.body) <= PIECE:
@@ -94,6 +97,16 @@ class Connection(asyncio.Protocol):
         if self.usable and self._transport is not None:
             self._transport.resume_reading()
 
+    def alarm(self, when: float) -> None:
+        """Have the answer look at its clocks at this time.
+
+        The timer outlives its answer: clocks only move on, so that a busy connection hardly ever sets one.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+        self.alarm_at = when
+        self._timer = self.loop.call_at(when, self._ring)
+
     # asyncio
 
     @override
@@ -121,12 +134,21 @@ class Connection(asyncio.Protocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._reply is not None:
             self._reply.lost(exc)
         if self.on_lost is not None:
             self.on_lost(self)
 
     # inside
+
+    def _ring(self) -> None:
+        self._timer = None
+        self.alarm_at = math.inf
+        if self._reply is not None:
+            self._reply.ring()
 
     async def _send(self, ask: Ask, reply: Reply) -> None:
         """Send at the peer's pace; stop early when the answer is an error or over before the request is."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol, Self
 
 import httptools
+import msgspec
 
 from gateway.clock import Clock
 from gateway.errors import BrokenAnswer, Unreachable, UpstreamFailed, UpstreamTimeout
@@ -24,6 +26,10 @@ TIMER_SLACK_S = 0.002
 
 HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"})
 """With everything that begins with `proxy-`, and what Connection names. Source: RFC 9110, section 7.6.1."""
+MOST_NAMES = 1024
+LONGEST_NAME = 128
+_KEPT: dict[bytes, bytes] = {}
+"""By the name as it came: in lower case, or empty for a header of the connection."""
 
 
 class Stale(Unreachable):
@@ -36,6 +42,12 @@ class Line(Protocol):
     peer: str
     """Who is at the other end, for messages."""
     loop: asyncio.AbstractEventLoop
+    alarm_at: float
+    """When it will ring next, in the loop's time; infinity if nobody asked."""
+
+    def alarm(self, when: float) -> None:
+        """Call `ring()` of the answer under way at this time, which is before `alarm_at`."""
+        ...
 
     def abort(self) -> None:
         """Close now."""
@@ -50,66 +62,56 @@ class Line(Protocol):
         ...
 
 
-class Reply:
-    """One answer as it arrives: `gateway.transport.Answer`, and httptools' callbacks."""
+class Reply(msgspec.Struct, eq=False):
+    """One answer as it arrives: `gateway.transport.Answer`, and httptools' callbacks.
 
-    __slots__ = (
-        "_armed_at",
-        "_asked",
-        "_begun",
-        "_clock",
-        "_complete",
-        "_error",
-        "_head_only",
-        "_keep",
-        "_last",
-        "_line",
-        "_loop",
-        "_named",
-        "_parser",
-        "_paused",
-        "_pieces",
-        "_quiet",
-        "_stream",
-        "_surplus",
-        "_timeouts",
-        "_timer",
-        "_total_at",
-        "_unread",
-        "_waiter",
-        "connected_ns",
-        "first_byte_ns",
-        "headers",
-        "reused",
-        "status",
-    )  # fmt: skip
+    A struct because one is made for each call: twenty fields cost as much to set as two assignments.
+    """
 
-    def __init__(self, line: Line, ask: Ask, clock: Clock, *, reused: bool) -> None:
-        self.status = 0
-        self.headers: Headers = []
-        self.reused = reused
-        self.connected_ns = clock.monotonic_ns()
-        self.first_byte_ns = 0
-        self._line = line
-        self._loop = line.loop
-        self._clock = clock
-        self._head_only = ask.method == "HEAD"
-        self._stream = ask.stream
-        self._timeouts = ask.timeouts
-        self._total_at = ask.total_at
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
-        self._named: list[tuple[bytes, bytes]] = []
-        self._pieces: list[bytes] = []
-        self._unread = 0
-        self._quiet = 0
-        self._begun = self._complete = self._keep = self._surplus = self._paused = self._asked = False
-        self._error: UpstreamFailed | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._armed_at = math.inf
-        self._last = math.inf
+    line: Line
+    ask: Ask
+    clock: Clock
+    reused: bool = False
+    status: int = 0
+    headers: Headers = []
+    connected_ns: int = 0
+    first_byte_ns: int = 0
+    on_body: Callable[[bytes], None] | None = None
+    """httptools calls it for each piece of the body."""
+    _parser: httptools.HttpResponseParser | None = None
+    _named: Headers = []
+    _pieces: list[bytes] = []
+    _unread: int = 0
+    _end: int = 0
+    """How many pieces belong to the answer, once it is complete."""
+    _quiet: int = 0
+    _begun: bool = False
+    _complete: bool = False
+    _keep: bool = False
+    _surplus: bool = False
+    _paused: bool = False
+    _asked: bool = False
+    _taken: bool = False
+    _error: UpstreamFailed | None = None
+    _waiter: asyncio.Future[None] | None = None
+    _last: float = math.inf
+
+    def __post_init__(self) -> None:
+        self.connected_ns = self.clock.monotonic_ns()
+        # Streams come in many small chunks, and each is a call: not a frame of ours, then. What follows a
+        # complete answer is a message of its own, which `on_message_begin` has noticed.
+        self.on_body = self._pieces.append
+        self._parser = httptools.HttpResponseParser(self)
 
     # what the caller sees
+
+    @property
+    def whole(self) -> bytes | None:
+        """The body, if all of it has come and none of it was taken."""
+        if not self._complete or self._taken:
+            return None
+        pieces = self._pieces
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives, everything that lies ready as one piece."""
@@ -126,11 +128,13 @@ class Reply:
                 raise self._error
             await self.news()
         pieces = self._pieces
-        self._pieces = []
+        self._taken = True
+        piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
         self._unread = 0
         if self._paused:
             self._resume()
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return piece
 
     async def read(self, limit: int = DEFAULT_READ) -> bytes:
         """Return the rest of the body; what goes on beyond `limit` is left, with the connection."""
@@ -140,7 +144,7 @@ class Reply:
             parts.append(part)
             size += len(part)
             if size >= limit and not self._complete:
-                self._line.abort()
+                self.line.abort()
                 break
         whole = parts[0] if len(parts) == 1 else b"".join(parts)
         return whole[:limit]
@@ -157,15 +161,13 @@ class Reply:
         while not self.status:
             if self._error is not None:
                 raise self._error
-            await self.news()
+            waiter = self._waiter = self.line.loop.create_future()
+            await waiter
 
     async def news(self) -> None:
         """Wait until something arrives, the peer takes more, or it all ends."""
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        waiter = self._waiter = self.line.loop.create_future()
+        await waiter
 
     def wake(self) -> None:
         """Let `news()` return."""
@@ -175,15 +177,19 @@ class Reply:
 
     def sending(self) -> None:
         """Only the total clock runs while a long request is on its way."""
-        self._arm(self._total_at)
+        self._alarm(self.ask.total_at)
 
     def sent(self) -> None:
         """Everything is written: the provider's silence counts from here."""
         self._asked = True
         if self._complete or self._error is not None:
             return
-        self._last = self._loop.time()
-        self._arm(min(self._due(), self._total_at))
+        when = self.ask.total_at
+        if self.ask.stream:  # without a stream nobody asks how long the silence is
+            self._last = self.line.loop.time()
+            when = min(self._due(), when)
+        if when < self.line.alarm_at:
+            self.line.alarm(when)
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the wire."""
@@ -191,22 +197,30 @@ class Reply:
         if parser is None:
             return
         if not self._begun:
-            self._begin()
-        held = self._unread
+            self._begun = True
+            self.first_byte_ns = self.clock.monotonic_ns()
+            if self.ask.stream and self._asked:
+                self._alarm(self.line.loop.time() + self.ask.timeouts.idle_s)
+        held = len(self._pieces)
+        self._end = held if self._complete else sys.maxsize
         try:
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._nonsense(str(error))
         if not self._complete and self._error is None:
             self._count(len(data), held)
-        if self.status and self._waiter is not None:
-            self.wake()
+        elif len(self._pieces) > self._end:
+            del self._pieces[self._end :]  # of a second message, or the body of an answer to HEAD
+            self._surplus = True
+        waiter = self._waiter
+        if waiter is not None and self.status and not waiter.done():
+            waiter.set_result(None)
 
     def lost(self, error: Exception | None) -> None:
         """Take note that the connection has ended."""
         if self._complete or self._error is not None:
             return
-        peer = self._line.peer
+        peer = self.line.peer
         if self.status and error is None and self._until_close():
             self._complete = True
         elif not self._begun:
@@ -220,14 +234,11 @@ class Reply:
         if self._complete or self._error is not None:
             return
         self._error = error
-        self._line.abort()
+        self.line.abort()
         self.wake()
 
     def leave(self) -> bool:
         """Let go of everything; say whether the connection may carry another request."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         clean = self._complete and self._keep and self._asked and not self._surplus
         if clean and self._paused:
             self._resume()
@@ -247,12 +258,13 @@ class Reply:
         """Keep what concerns the client; after the body come trailers, which do not."""
         if self.status:
             return
-        name = name.lower()
-        if name in HOP_BY_HOP or name.startswith(b"proxy-"):
-            if value != b"keep-alive":
-                self._named.append((name, value))
-        else:
-            self.headers.append((name, value))
+        kept = _KEPT.get(name)
+        if kept is None:
+            kept = _kept(name)
+        if kept:
+            self.headers.append((kept, value))
+        elif value != b"keep-alive":
+            self._named.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Begin the body, or forget an interim answer."""
@@ -270,17 +282,10 @@ class Reply:
         if self._named and not self._drop_named():
             return
         self.status = status
-        if self._head_only:
+        if self.ask.method == "HEAD":
             self._keep = parser.should_keep_alive()
             self._complete = True
-
-    def on_body(self, body: bytes) -> None:
-        """Keep a piece."""
-        if self._complete:
-            self._surplus = True
-            return
-        self._pieces.append(body)
-        self._unread += len(body)
+            self._end = len(self._pieces)
 
     def on_message_complete(self) -> None:
         """The answer is whole."""
@@ -288,25 +293,19 @@ class Reply:
         if self.status and not self._complete and parser is not None:
             self._keep = parser.should_keep_alive()
             self._complete = True
+            self._end = len(self._pieces)
 
     # inside
 
-    def _begin(self) -> None:
-        self._begun = True
-        self.first_byte_ns = self._clock.monotonic_ns()
-        if self._stream and self._asked:
-            idle_at = self._loop.time() + self._timeouts.idle_s
-            if idle_at < self._armed_at:
-                self._arm(idle_at)
-
     def _count(self, size: int, held: int) -> None:
         """After bytes that did not end the answer: the idle clock, the limits, the brake."""
-        if self._asked:
-            self._last = self._loop.time()
-        if self.status and self._unread != held:
+        if self.ask.stream and self._asked:
+            self._last = self.line.loop.time()
+        if self.status and len(self._pieces) != held:
+            self._unread += sum(map(len, self._pieces[held:]))
             self._quiet = 0
             if self._unread > MAX_UNREAD and not self._paused:
-                self._paused = self._line.pause()
+                self._paused = self.line.pause()
             return
         self._quiet += size
         if self._quiet > MAX_HEAD and not self.status:
@@ -317,7 +316,7 @@ class Reply:
     def _nonsense(self, what: str) -> None:
         """Give up on an answer, or on the connection if the answer was over before."""
         self._surplus = True
-        self.fail(BrokenAnswer(f"{self._line.peer} sent something that is not an HTTP answer: {what}"))
+        self.fail(BrokenAnswer(f"{self.line.peer} sent something that is not an HTTP answer: {what}"))
 
     def _drop_named(self) -> bool:
         """Drop what Connection names; say whether the body is coded in a way we can undo."""
@@ -343,37 +342,46 @@ class Reply:
 
     def _resume(self) -> None:
         self._paused = False
-        self._last = self._loop.time()
-        self._line.resume()
+        self._last = self.line.loop.time()
+        self.line.resume()
 
-    def _arm(self, when: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._armed_at = when
-        self._timer = self._loop.call_at(when, self._tick)
+    def _alarm(self, when: float) -> None:
+        if when < self.line.alarm_at:
+            self.line.alarm(when)
 
     def _due(self) -> float:
         """When the clock of the current silence runs out."""
-        if not self._stream:
+        if not self.ask.stream:
             return math.inf
+        timeouts = self.ask.timeouts
         if self._paused:
-            return self._loop.time() + self._timeouts.idle_s
-        return self._last + (self._timeouts.idle_s if self._begun else self._timeouts.first_byte_s)
+            return self.line.loop.time() + timeouts.idle_s
+        return self._last + (timeouts.idle_s if self._begun else timeouts.first_byte_s)
 
-    def _tick(self) -> None:
-        self._timer = None
+    def ring(self) -> None:
+        """See which clock has run out, if any; the line calls this at the time it was asked for, or earlier."""
         if self._complete or self._error is not None:
             return
-        now = self._loop.time() + TIMER_SLACK_S
+        now = self.line.loop.time() + TIMER_SLACK_S
         due = self._due()
-        if now >= self._total_at:
-            self.fail(timed_out("total", self._timeouts.total_s, self._line.peer))
+        timeouts, peer = self.ask.timeouts, self.line.peer
+        if now >= self.ask.total_at:
+            self.fail(timed_out("total", timeouts.total_s, peer))
         elif now < due:
-            self._arm(min(due, self._total_at))
+            self._alarm(min(due, self.ask.total_at))
         elif self._begun:
-            self.fail(timed_out("idle", self._timeouts.idle_s, self._line.peer))
+            self.fail(timed_out("idle", timeouts.idle_s, peer))
         else:
-            self.fail(timed_out("first_byte", self._timeouts.first_byte_s, self._line.peer))
+            self.fail(timed_out("first_byte", timeouts.first_byte_s, peer))
+
+
+def _kept(name: bytes) -> bytes:
+    """Return the name in lower case, or nothing if the header concerns the connection; remember that."""
+    low = name.lower()
+    kept = b"" if low in HOP_BY_HOP or low.startswith(b"proxy-") else low
+    if len(_KEPT) < MOST_NAMES and len(name) <= LONGEST_NAME:
+        _KEPT[name] = kept
+    return kept
 
 
 def timed_out(clock: str, seconds: float, peer: str) -> UpstreamTimeout:

@@ -15,8 +15,15 @@ FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 """Methods whose empty body needs no Content-Length: 0."""
 
+MOST_KEPT = 1024
+LONGEST_KEPT = 256
 
-class Ask(msgspec.Struct, kw_only=True):
+_STARTS: dict[tuple[str, bytes, str], bytes] = {}
+_ORDINARY: set[bytes] = set()
+"""Names of headers, as they were written, that need no second look."""
+
+
+class Ask(msgspec.Struct, kw_only=True, eq=False):
     """One request, ready for the wire."""
 
     method: str
@@ -41,33 +48,49 @@ def head(
     length: int | None = None,
 ) -> bytes:
     """Return request line and headers; raise UpstreamFailed for what would not stay on its line."""
-    path = outgoing.path
-    if " " in path or not path.isascii():
-        raise UpstreamFailed("the request's path holds a space or a raw non-ASCII letter", retryable=False)
-    lines = [b""]
+    method, path = outgoing.method, outgoing.path
+    lines = [_STARTS.get((method, prefix, path)) or _start(method, prefix, path)]
     for name, value in outgoing.headers:
-        low = name.lower()
-        if low in FRAMING:
-            continue
-        if low == b"host":
-            host = b""
-        lines.append(b"%b: %b\r\n" % (name, value))
-    lines[0] = b"%b %b%b HTTP/1.1\r\n" % (outgoing.method.encode("ascii"), prefix, path.encode("ascii"))
+        if name not in _ORDINARY:
+            special = _special(name)
+            if special == b"host":
+                host = b""
+            elif special:
+                continue
+        lines.append(name + b": " + value)
     if host:
-        lines.append(b"host: %b\r\n" % host)
+        lines.append(b"host: " + host)
     if proxy_header:
-        lines.append(proxy_header)
+        lines.append(proxy_header.removesuffix(b"\r\n"))
     if streamed:
-        lines.append(
-            b"transfer-encoding: chunked\r\n" if length is None else b"content-length: %d\r\n" % length
-        )
-    elif outgoing.body or outgoing.method not in BODILESS:
-        lines.append(b"content-length: %d\r\n" % len(outgoing.body))
+        lines.append(b"transfer-encoding: chunked" if length is None else b"content-length: %d" % length)
+    elif outgoing.body or method not in BODILESS:
+        lines.append(b"content-length: %d" % len(outgoing.body))
     expected = len(lines) + 1
     lines.append(b"\r\n")
-    text = b"".join(lines)
+    text = b"\r\n".join(lines)
     if text.count(b"\n") != expected or text.count(b"\r") != expected:
         raise UpstreamFailed(
             "a header for the provider holds a line break; look at the end of its key", retryable=False
         )
     return text
+
+
+def _special(name: bytes) -> bytes:
+    """Return the name in lower case if it means something here, else nothing; remember those that do not."""
+    low = name.lower()
+    if low in FRAMING or low == b"host":
+        return low
+    if len(_ORDINARY) < MOST_KEPT and len(name) <= LONGEST_KEPT:
+        _ORDINARY.add(name)
+    return b""
+
+
+def _start(method: str, prefix: bytes, path: str) -> bytes:
+    """Return the request line, and remember it: most requests to a provider begin alike."""
+    if " " in path or not path.isascii():
+        raise UpstreamFailed("the request's path holds a space or a raw non-ASCII letter", retryable=False)
+    line = b"%b %b%b HTTP/1.1" % (method.encode("ascii"), prefix, path.encode("ascii"))
+    if len(_STARTS) < MOST_KEPT and len(line) <= LONGEST_KEPT:
+        _STARTS[method, prefix, path] = line
+    return line

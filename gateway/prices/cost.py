@@ -9,6 +9,10 @@ Rules where a row has no rate for tokens that were used:
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import msgspec
+
 from gateway.prices.table import PriceRow, Rates
 from telemetry.records import Cost, Usage
 
@@ -21,16 +25,21 @@ def price(row: PriceRow | None, usage: Usage | None, *, version: str = "") -> Co
         return Cost(reason="no_usage", price_version=version)
     if row is None:
         return Cost(reason="unknown_model", price_version=version)
-    rates = _rates(row, usage.input_total)
+    rates = _rates(row, usage.input_total) if row.tiers else row.rates
+    by_bucket = _by_bucket(rates)
     lines: dict[str, int] = {}
-    for bucket, tokens in _used(usage):
-        rate = _rate(rates, bucket)
-        if rate is None:
-            return Cost(reason=f"no_rate:{bucket}", price_row=row.id, price_version=version)
-        lines[bucket] = (tokens * rate + _PER // 2) // _PER
+    total = 0
+    for bucket, tokens in zip(_BUCKETS, msgspec.structs.astuple(usage), strict=True):
+        if tokens:
+            rate = by_bucket[bucket]
+            if rate is None:
+                return Cost(reason=f"no_rate:{bucket}", price_row=row.id, price_version=version)
+            lines[bucket] = line = (tokens * rate + _PER // 2) // _PER
+            total += line
     if rates.request:
         lines["request"] = rates.request
-    return Cost(total_nano_usd=sum(lines.values()), lines=lines, price_row=row.id, price_version=version)
+        total += rates.request
+    return Cost(total_nano_usd=total, lines=lines, price_row=row.id, price_version=version)
 
 
 def _rates(row: PriceRow, input_total: int) -> Rates:
@@ -44,8 +53,9 @@ def _rates(row: PriceRow, input_total: int) -> Rates:
 _BUCKETS = Usage.__struct_fields__
 
 
-def _used(usage: Usage) -> list[tuple[str, int]]:
-    return [(bucket, tokens) for bucket in _BUCKETS if (tokens := getattr(usage, bucket))]
+@lru_cache(maxsize=1024)
+def _by_bucket(rates: Rates) -> dict[str, int | None]:
+    return {bucket: _rate(rates, bucket) for bucket in _BUCKETS}
 
 
 def _rate(rates: Rates, bucket: str) -> int | None:

@@ -112,6 +112,8 @@ class PriceTable:
         self._packed = books
         self._books: dict[str, Book] = {}
         self._rows: dict[tuple[str, str], tuple[PriceRow, ...]] = {}
+        self._only: dict[tuple[str, str], PriceRow] = {}
+        """Of those, what does not depend on the time."""
 
     @classmethod
     def load(cls, path: Path) -> PriceTable:
@@ -130,12 +132,14 @@ class PriceTable:
         """Return the row that holds for this model at this time (microseconds since 1970)."""
         if provider == "sandbox":
             return FREE
+        row = self._only.get((provider, model))
+        if row is not None:
+            return row
         rows = self._rows.get((provider, model))
         if rows is None:
             rows = self._look_up(provider, model)
-        if len(rows) == 1 and not rows[0].valid_from_us and not rows[0].day_until_us:
-            return rows[0]
-        return next((row for row in reversed(rows) if row.holds(at_us)), None)
+            row = self._only.get((provider, model))
+        return row or next((row for row in reversed(rows) if row.holds(at_us)), None)
 
     def _look_up(self, provider: str, model: str) -> tuple[PriceRow, ...]:
         book = self._books.get(provider)
@@ -147,7 +151,10 @@ class PriceTable:
         rows = next((found for candidate in tried if (found := _rows_of(book, candidate))), ())
         if len(self._rows) >= _CACHED:
             self._rows.clear()
+            self._only.clear()
         self._rows[provider, model] = rows
+        if len(rows) == 1 and not rows[0].valid_from_us and not rows[0].day_until_us:
+            self._only[provider, model] = rows[0]
         return rows
 
 

@@ -18,6 +18,10 @@ PATHS = {"openai.chat": "/chat/completions", "openai.embeddings": "/embeddings"}
 _FORWARDED = frozenset({b"content-type", b"accept", b"user-agent", b"idempotency-key"})
 _FORWARDED_PREFIXES = (b"openai-", b"x-stainless-")
 _CODINGS = (b"gzip", b"deflate")
+_JSON = (b"content-type", b"application/json")
+_IDENTITY = (b"accept-encoding", b"identity")
+_MOST_KEPT = 1024
+_LONGEST_KEPT = 128
 _RETRYABLE = frozenset({401, 402, 403, 408, 409, 429})
 _MESSAGE_LIMIT = 500
 
@@ -34,18 +38,14 @@ class OpenAICompatible:
         self.owned_by = owned_by or name
         self.include_usage = include_usage
         self.origin, self._prefix = parse_base_url(base_url, ca_file=ca_file)
+        self._paths = {surface: self._prefix + path for surface, path in PATHS.items()}
 
     def request(
         self, surface: str, headers: dict[bytes, bytes], body: bytes, *, secret: str, stream: bool
     ) -> Outgoing:
         """Build the request; of the client's headers only those on the list leave."""
-        return Outgoing(
-            method="POST",
-            origin=self.origin,
-            path=self._prefix + PATHS[surface],
-            headers=_headers(headers, secret, stream=stream),
-            body=body,
-        )
+        kept = _headers(headers, secret, stream=stream)
+        return Outgoing("POST", self.origin, self._paths[surface], kept, body)
 
     def models(self, *, secret: str) -> Outgoing:
         """Build the request for the provider's own list of models."""
@@ -85,17 +85,36 @@ def refused(name: str, status: int, headers: Headers, body: bytes) -> Refused:
     return error
 
 
+class _Forwarded(dict[bytes, bool]):
+    """Whether a client's header leaves, by its name; each name is looked at once."""
+
+    def __missing__(self, name: bytes) -> bool:
+        leaves = name in _FORWARDED or name.startswith(_FORWARDED_PREFIXES)
+        if len(self) < _MOST_KEPT and len(name) <= _LONGEST_KEPT:
+            self[name] = leaves
+        return leaves
+
+
+class _Accepted(dict[bytes, tuple[bytes, bytes]]):
+    """The provider's Accept-Encoding, by the client's."""
+
+    def __missing__(self, accepted: bytes) -> tuple[bytes, bytes]:
+        asked = (b"accept-encoding", _coding(accepted))
+        if len(self) < _MOST_KEPT and len(accepted) <= _LONGEST_KEPT:
+            self[accepted] = asked
+        return asked
+
+
+_leaves = _Forwarded()
+_asked = _Accepted()
+
+
 def _headers(headers: dict[bytes, bytes], secret: str, *, stream: bool) -> Headers:
-    kept = [
-        (name, value)
-        for name, value in headers.items()
-        if name in _FORWARDED or name.startswith(_FORWARDED_PREFIXES)
-    ]
+    kept = [pair for pair in headers.items() if _leaves[pair[0]]]
     if b"content-type" not in headers:
-        kept.append((b"content-type", b"application/json"))
-    kept.append(
-        (b"accept-encoding", b"identity" if stream else _coding(headers.get(b"accept-encoding", b"")))
-    )
+        kept.append(_JSON)
+    accepted = headers.get(b"accept-encoding")
+    kept.append(_IDENTITY if stream or accepted is None else _asked[accepted])
     if secret:
         kept.append((b"authorization", b"Bearer " + secret.encode()))
     return kept

@@ -51,6 +51,7 @@ class Resolver:
             for model in known.models:
                 self._owners.setdefault(model, []).append(name)
         self._found: dict[str, _Found] = {}
+        self._plans: dict[tuple[str, str], Plan] = {}
 
     def plan(
         self,
@@ -65,14 +66,24 @@ class Resolver:
         `client_secret`: the client's own provider key. It goes only to the surface's native provider, only in
         open mode, and only where the installation has no key of its own.
         """
+        ready = self._plans.get((model, surface))
+        return ready if ready is not None else self._plan(model, client_secret if open else "", surface)
+
+    def _plan(self, model: str, client_secret: str, surface: str) -> Plan:
         found = self._found.get(model) or self._find(model)
-        made = (self._deployment(t, client_secret if open else "", surface) for t in found.targets)
+        made = (self._deployment(t, client_secret, surface) for t in found.targets)
         deployments = tuple(d for d in made if d is not None)
         if not deployments:
             raise self._no_key(found)
         route = self._settings.routes.get(found.route)
         timeouts = (route.timeouts if route else None) or self._settings.timeouts
-        return Plan(route=found.route, deployments=deployments, timeouts=timeouts)
+        plan = Plan(route=found.route, deployments=deployments, timeouts=timeouts)
+        if all(self._providers[target.provider].secret for target in found.targets):
+            # whoever asks gets the same
+            if len(self._plans) >= _NAMES_KEPT:
+                self._plans.clear()
+            self._plans[model, surface] = plan
+        return plan
 
     def names(self, models_by_provider: Mapping[str, Iterable[str]] | None = None) -> list[Listed]:
         """List every name: routes, then the models of each provider that has a credential, then sandbox.

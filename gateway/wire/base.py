@@ -74,6 +74,10 @@ class Wire(Protocol):
         """Return a reader for one answer; `strip_usage` removes the usage event nobody asked for."""
         ...
 
+    def words(self, content_type: str, body: bytes) -> str:
+        """Return what an answer says, without its format; of one that was cut off, as much as came."""
+        ...
+
     def error(self, error: GatewayError) -> bytes:
         """Render an error the way this format's own clients expect it."""
         ...

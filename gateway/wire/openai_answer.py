@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import msgspec
@@ -10,7 +9,7 @@ import msgspec
 from gateway.wire.base import Finding
 from gateway.wire.openai_usage import parse_usage
 
-_INFLATED_LIMIT = 64 << 20
+_ABSENT = msgspec.Raw(b"")
 
 
 class _Choice(msgspec.Struct):
@@ -22,8 +21,8 @@ class _Answer(msgspec.Struct):
     id: Any = ""
     model: Any = ""
     choices: list[_Choice] | None = None
-    usage: msgspec.Raw = msgspec.Raw(b"")
-    error: msgspec.Raw = msgspec.Raw(b"")
+    usage: msgspec.Raw = _ABSENT
+    error: msgspec.Raw = _ABSENT
 
 
 _decoder = msgspec.json.Decoder(_Answer)
@@ -33,9 +32,11 @@ _errors = msgspec.json.Decoder()
 class DocumentReading:
     """Keeps references to the pieces as they pass and reads them once, at the end."""
 
+    __slots__ = ("_finding", "_pieces")
+
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
-        self._ended = False
+        self._finding: Finding | None = None
 
     @property
     def began(self) -> bool:
@@ -49,37 +50,35 @@ class DocumentReading:
         return chunk
 
     def end(self) -> bytes:
-        """Hold nothing back."""
-        self._ended = True
+        """Read the document; hold nothing back."""
+        self._finding = _read(self._pieces, complete=True)
         return b""
 
     def finding(self) -> Finding:
-        """Read the document; `complete` only if it parses and the answer was ended."""
-        document = inflated(self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces))
-        try:
-            said = _decoder.decode(document)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return Finding()
-        raw_usage = object_bytes(said.usage)
-        return Finding(
-            complete=self._ended,
-            usage=parse_usage(raw_usage) if raw_usage else None,
-            raw_usage=raw_usage,
-            finish_reason=next((text(c.finish_reason) for c in said.choices or () if c.finish_reason), ""),
-            response_model=text(said.model),
-            response_id=text(said.id),
-            error=error_message(said.error),
-        )
+        """Say what the document says; `complete` only if it parses and the answer was ended."""
+        return self._finding or _read(self._pieces, complete=False)
 
 
-def inflated(document: bytes) -> bytes:
-    """Undo gzip or deflate, which JSON never looks like; an empty document if that fails."""
-    if not document.startswith((b"\x1f\x8b", b"\x78")):
-        return document
+def _read(pieces: list[bytes], *, complete: bool) -> Finding:
     try:
-        return zlib.decompressobj(wbits=47).decompress(document, _INFLATED_LIMIT)
-    except zlib.error:
-        return b""
+        said = _decoder.decode(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Finding()
+    raw_usage = object_bytes(said.usage) if said.usage is not _ABSENT else b""
+    reason: object = ""
+    for choice in said.choices or ():
+        if choice.finish_reason:
+            reason = choice.finish_reason
+            break
+    return Finding(
+        complete=complete,
+        usage=parse_usage(raw_usage) if raw_usage else None,
+        raw_usage=raw_usage,
+        finish_reason=reason if isinstance(reason, str) else "",
+        response_model=said.model if isinstance(said.model, str) else "",
+        response_id=said.id if isinstance(said.id, str) else "",
+        error=error_message(said.error) if said.error is not _ABSENT else "",
+    )
 
 
 def object_bytes(raw: msgspec.Raw) -> bytes:

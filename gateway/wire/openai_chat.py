@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import GatewayError
-from gateway.wire import openai_body, openai_errors
+from gateway.wire import openai_body, openai_errors, openai_words
 from gateway.wire.base import Peek, Reading
 from gateway.wire.openai_answer import DocumentReading
 from gateway.wire.openai_stream import StreamReading
@@ -75,6 +75,10 @@ class OpenAIChat:
     def reading(self, *, stream: bool, strip_usage: bool) -> Reading:
         """Return a reader for one answer."""
         return StreamReading(strip_usage=strip_usage) if stream else DocumentReading()
+
+    def words(self, content_type: str, body: bytes) -> str:
+        """Return what an answer says."""
+        return openai_words.words(content_type, body)
 
     def error(self, error: GatewayError) -> bytes:
         """Render an error as OpenAI does."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import GatewayError
-from gateway.wire import openai_body, openai_errors
+from gateway.wire import openai_body, openai_errors, openai_words
 from gateway.wire.base import Peek, Reading
 from gateway.wire.openai_answer import DocumentReading
 
@@ -52,6 +52,10 @@ class OpenAIEmbeddings:
     def reading(self, *, stream: bool, strip_usage: bool) -> Reading:  # noqa: ARG002 - no streams
         """Return a reader for one answer."""
         return DocumentReading()
+
+    def words(self, content_type: str, body: bytes) -> str:
+        """Return what an answer says."""
+        return openai_words.words(content_type, body)
 
     def error(self, error: GatewayError) -> bytes:
         """Render an error as OpenAI does."""

@@ -1,8 +1,9 @@
 """Reads an OpenAI chat stream as it passes.
 
-Nearly every event is only searched, not parsed: one pass of a regular expression over a whole block costs
-a fraction of decoding its events. What the search finds is then decoded and judged. A key can be searched
-for in raw JSON because a quote inside a JSON string is always escaped.
+Nearly every event is like the one before it, but for a word of the answer. So the first such event is taken
+for a pattern (what stands before the word, what stands after it), and the next ones are only compared with
+it. What does not fit the pattern is searched, and what the search finds is decoded and judged. A key can be
+searched for in raw JSON because a quote inside a JSON string is always escaped.
 """
 
 from __future__ import annotations
@@ -26,6 +27,16 @@ _REMARKABLE = re.compile(
     rb'"(?:usage"\s*:\s*\{|finish_reason"\s*:\s*"|index"\s*:\s*[1-9]|error"\s*:\s*[^\sn])'
 )
 _NAMED_ERROR = re.compile(rb"(?:\A|[\r\n])event: ?error")
+_WORD = re.compile(
+    rb'"(?:content|reasoning_content|reasoning|arguments)"\s*:\s*"(?P<word>[^"\\\r\n]+)"[},][^\r\n]*\r?\n\r?\n'
+)
+_PADDING = re.compile(rb'"obfuscation"\s*:\s*"(?P<word>[^"\\\r\n]*)"[},]')
+"""OpenAI pads its events to one length unless told not to: `stream_options.include_obfuscation` of its API
+reference (2026-11)."""
+_MOST_PATTERNS = 64
+"""Learnt per stream. Providers write the second into each event, so that a pattern lasts as long."""
+_NO_PATTERN = (b"\0", b"", b"")
+_ABSENT = msgspec.Raw(b"")
 
 
 class _Choice(msgspec.Struct):
@@ -34,15 +45,15 @@ class _Choice(msgspec.Struct):
 
 
 class _Groq(msgspec.Struct):
-    usage: msgspec.Raw = msgspec.Raw(b"")
+    usage: msgspec.Raw = _ABSENT
 
 
 class _Event(msgspec.Struct):
     id: Any = ""
     model: Any = ""
     choices: list[_Choice] | None = None
-    usage: msgspec.Raw = msgspec.Raw(b"")
-    error: msgspec.Raw = msgspec.Raw(b"")
+    usage: msgspec.Raw = _ABSENT
+    error: msgspec.Raw = _ABSENT
     message: Any = ""
     x_groq: _Groq | None = None
     """Groq's usage without `include_usage` (recorded 2025-02)."""
@@ -66,6 +77,9 @@ class StreamReading:
         self._seen: set[int] = {0}
         self._finished: set[int] = set()
         self._error = ""
+        self._pattern = _NO_PATTERN
+        self._learnt = 0
+        self._finding: Finding | None = None
 
     @property
     def began(self) -> bool:
@@ -84,10 +98,14 @@ class StreamReading:
         """Read an event that no blank line ended; return it if it was held back."""
         rest = self._splitter.end()
         passed = self._read(rest) if rest else b""
+        self._finding = self._sum_up()
         return passed if self._strip else b""
 
     def finding(self) -> Finding:
         """Say what was seen; complete after `[DONE]`, or once every choice seen has finished."""
+        return self._finding or self._sum_up()
+
+    def _sum_up(self) -> Finding:
         return Finding(
             complete=self._done or self._finished >= self._seen,
             usage=parse_usage(self._raw_usage) if self._raw_usage else None,
@@ -100,42 +118,74 @@ class StreamReading:
 
     def _read(self, block: bytes) -> bytes:
         """Read whole events; return those that may pass."""
-        if not self._began:
-            self._began = _BEGAN.search(block) is not None
-        if not self._done and (at := block.find(_DONE)) >= 0:
-            self._done = _says_done(block, at)
-        if self._id:
-            return self._search(block)
-        return self._introduce(block)
-
-    def _introduce(self, block: bytes) -> bytes:
-        """Read events one by one until one says who is answering."""
-        kept = b""
-        rest = block
-        while rest and not self._id:
-            _, end = sse.span(rest, 0)
-            if not self._note(rest[:end]):
-                kept += rest[:end]
-            rest = rest[end:]
-        return kept + self._search(rest) if rest else kept
-
-    def _search(self, block: bytes) -> bytes:
-        """Find the events that say more than a word of the answer, and note them."""
         dropped: list[tuple[int, int]] = []
-        end = 0
-        for found in _REMARKABLE.finditer(block):
-            if found.start() >= end:
-                start, end = sse.span(block, found.start())
-                if self._note(block[start:end]):
-                    dropped.append((start, end))
-        if b"event:" in block and (named := _NAMED_ERROR.search(block)) is not None:
-            start, end = sse.span(block, named.end())
-            self._note(block[start:end])
+        at = self._skip(block, 0)
+        if at == len(block):
+            return block
+        end_of = sse.end_of if b"\r" in block else sse.end_of_lines
+        while at < len(block):
+            end = end_of(block, at)
+            if self._judge(block[at:end]):
+                dropped.append((at, end))
+            at = self._skip(block, end)
         return _without(block, dropped) if dropped else block
+
+    def _skip(self, block: bytes, at: int) -> int:
+        """Return where the first event at or after `at` begins that is not like the pattern.
+
+        The word cannot hold a quote, so nothing that `_REMARKABLE` looks for can hide in it.
+        """
+        head, tail, shut = self._pattern
+        past_head, past_tail, past_shut = len(head), len(tail), len(shut)
+        begins, find = block.startswith, block.find
+        while begins(head, at):
+            quote = find(b'"', at + past_head)
+            if not begins(tail, quote):
+                break
+            end = quote + past_tail
+            if shut:
+                quote = find(b'"', end)
+                if not begins(shut, quote):
+                    break
+                end = quote + past_shut
+            at = end
+        return at
+
+    def _judge(self, event: bytes) -> bool:
+        """Take what the event says, if it says more than a word; return whether it is to be taken out."""
+        if not self._began:
+            self._began = _BEGAN.search(event) is not None
+        if (
+            not self._id
+            or _REMARKABLE.search(event) is not None
+            or (b"event:" in event and _NAMED_ERROR.search(event) is not None)
+        ):
+            return self._note(event)
+        if _DONE in event and sse.data_of(event) == _DONE:
+            self._done = True
+        elif self._began and self._learnt < _MOST_PATTERNS:
+            self._learn(event)
+        return False
+
+    def _learn(self, event: bytes) -> None:
+        """Make an event that says nothing but a word the pattern."""
+        word = _WORD.search(event)
+        if word is None or word.end() != len(event):
+            return
+        self._learnt += 1
+        start, end = word.span("word")
+        padding = _PADDING.search(event, end) if b"obfuscation" in event else None
+        if padding is None:
+            self._pattern = event[:start], event[end:], b""
+        else:
+            shut, shut_end = padding.span("word")
+            self._pattern = event[:start], event[end:shut], event[shut_end:]
 
     def _note(self, event: bytes) -> bool:
         """Take what the event says; return whether it is to be taken out."""
         data = sse.data_of(event)
+        if data == _DONE:
+            self._done = True
         if not data or data == _DONE:
             return False
         try:
@@ -143,15 +193,20 @@ class StreamReading:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._note_error(event, b"")
             return False
-        self._id = self._id or text(said.id)
-        self._model = self._model or text(said.model)
+        if not self._id:
+            self._id = text(said.id)
+        if not self._model:
+            self._model = text(said.model)
         for choice in said.choices or ():
             self._note_choice(choice)
-        self._note_error(event, bytes(said.error), text(said.message))
+        if said.error is not _ABSENT or b"event:" in event:
+            self._note_error(event, bytes(said.error), text(said.message))
+        if said.x_groq is not None and said.x_groq.usage is not _ABSENT:
+            self._raw_usage = object_bytes(said.x_groq.usage) or self._raw_usage
+        if said.usage is _ABSENT:
+            return False
         usage = object_bytes(said.usage)
-        self._raw_usage = (
-            usage or (object_bytes(said.x_groq.usage) if said.x_groq else b"") or self._raw_usage
-        )
+        self._raw_usage = usage or self._raw_usage
         return self._strip and bool(usage) and not said.choices
 
     def _note_choice(self, choice: _Choice) -> None:
@@ -167,16 +222,6 @@ class StreamReading:
         if not said and b"event:" in event and _NAMED_ERROR.search(event) is not None:
             said = message or "error"
         self._error = self._error or said
-
-
-def _says_done(block: bytes, at: int) -> bool:
-    """Whether `[DONE]` is an event here, at `at` or later, and not a word of the answer."""
-    while at >= 0:
-        start, end = sse.span(block, at)
-        if sse.data_of(block[start:end]) == _DONE:
-            return True
-        at = block.find(_DONE, at + 1)
-    return False
 
 
 def _without(block: bytes, spans: list[tuple[int, int]]) -> bytes:

@@ -56,6 +56,8 @@ def parse_usage(raw: bytes | msgspec.Raw) -> Usage | None:
     if thought and said.total_tokens == prompt + completion + thought:
         completion += thought
     cached = read.cached_tokens or said.prompt_cache_hit_tokens or said.cached_tokens
+    if not (cached or thought or _special(read) or written.audio_tokens):
+        return Usage(input_uncached=prompt, output_text=completion)
     cache_read, rest = _take(cached, prompt)
     cache_write, rest = _take(read.cache_write_tokens, rest)
     input_audio, rest = _take(read.audio_tokens, rest)
@@ -72,6 +74,10 @@ def parse_usage(raw: bytes | msgspec.Raw) -> Usage | None:
         output_reasoning=reasoning,
         output_audio=output_audio,
     )
+
+
+def _special(read: _Details) -> int | None:
+    return read.cache_write_tokens or read.audio_tokens or read.image_tokens
 
 
 def _take(wanted: int | None, available: int) -> tuple[int, int]:

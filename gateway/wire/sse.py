@@ -74,18 +74,16 @@ def _last_blank_line(data: bytearray, start: int) -> int:
     return cut
 
 
-def span(block: bytes, at: int) -> tuple[int, int]:
-    """Return where the event that holds the byte `at` begins and ends, its blank line included."""
-    if b"\r" not in block:
-        start = block.rfind(b"\n\n", 0, at + 1)
-        end = block.find(b"\n\n", at)
-        return (start + 2 if start >= 0 else 0), (end + 2 if end >= 0 else len(block))
-    start = 0
-    for found in _BLANK_LINE.finditer(block):
-        if found.end() > at:
-            return start, found.end()
-        start = found.end()
-    return start, len(block)
+def end_of(block: bytes, start: int) -> int:
+    """Return where the event that begins at `start` ends, its blank line included."""
+    found = _BLANK_LINE.search(block, start)
+    return found.end() if found is not None else len(block)
+
+
+def end_of_lines(block: bytes, start: int) -> int:
+    """Do as `end_of`, faster, for a block without carriage returns."""
+    end = block.find(b"\n\n", start)
+    return end + 2 if end >= 0 else len(block)
 
 
 def data_of(event: bytes) -> bytes:

@@ -18,8 +18,9 @@ from gateway.tasks import spawn
 from gateway.transport import Transport
 from gateway.upstream import Upstream
 from tests.fakes.client import PATIENT, client, failure, fetched, outgoing
-from tests.fakes.loops import on_both_loops, until
+from tests.fakes.loops import on_both_loops
 from tests.fakes.provider import Provider, Script, chat, chat_stream, refusal
+from tests.fakes.waiting import until
 
 HANGING_UP = Script(body=b"ok", hang_up=True)
 SILENT = Script(stall_at=0)

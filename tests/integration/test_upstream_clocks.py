@@ -13,8 +13,9 @@ from gateway.providers.base import Origin, Outgoing
 from gateway.settings import Network, Timeouts
 from gateway.tasks import spawn
 from tests.fakes.client import PATIENT, client, failure, fetched, outgoing
-from tests.fakes.loops import on_both_loops, until
+from tests.fakes.loops import on_both_loops
 from tests.fakes.provider import Provider, Received, Script, chat
+from tests.fakes.waiting import until
 
 SILENT = Script(stall_at=0)
 

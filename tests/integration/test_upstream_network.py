@@ -16,8 +16,9 @@ from gateway.http1.reply import Reply
 from gateway.providers.base import Origin, Outgoing
 from gateway.settings import Network, Timeouts
 from tests.fakes.client import PATIENT, client, failure, fetched, outgoing
-from tests.fakes.loops import on_both_loops, until
+from tests.fakes.loops import on_both_loops
 from tests.fakes.provider import Provider, Proxy, Script, chat, chat_stream
+from tests.fakes.waiting import until
 
 SILENT = Script(stall_at=0)
 

@@ -21,6 +21,7 @@ class Whole:
     reused = False
     connected_ns = 0
     first_byte_ns = 0
+    whole = None
 
     def __init__(self, status: int, body: bytes) -> None:
         self.status = status

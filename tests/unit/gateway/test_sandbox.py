@@ -39,6 +39,21 @@ async def test_an_answer_is_played():
         assert msgspec.json.decode(await answer.read())["choices"][0]["message"]["content"] == "hello"
 
 
+async def test_a_body_of_one_piece_can_be_had_at_once_and_still_be_read():
+    async with transport.open(outgoing(), Timeouts(), stream=False) as answer:
+        whole = answer.whole
+
+        assert whole is not None
+        assert answer.whole == whole == await answer.read()
+        assert answer.whole is None
+
+
+async def test_a_body_in_pieces_has_to_be_read():
+    async with transport.open(outgoing(stream=True), Timeouts(), stream=True) as answer:
+        assert answer.whole is None
+        assert b"".join([chunk async for chunk in answer.chunks()]).endswith(b"data: [DONE]\n\n")
+
+
 async def test_a_read_is_limited():
     async with transport.open(outgoing(), Timeouts(), stream=False) as answer:
         assert len(await answer.read(10)) == 10

@@ -44,7 +44,8 @@ async def test_the_newest_idle_connection_is_taken_first() -> None:
     old, new = Idle(since=5), Idle(since=1)
     idle.idle += [old, new]
 
-    assert [idle.take(30), idle.take(30), idle.take(30)] == [new, old, None]
+    now = idle.loop.time()
+    assert [idle.take(30, now), idle.take(30, now), idle.take(30, now)] == [new, old, None]
 
 
 async def test_dead_and_old_connections_are_passed_over() -> None:
@@ -53,7 +54,7 @@ async def test_dead_and_old_connections_are_passed_over() -> None:
     dead.gone = True
     idle.idle += [young, old, dead]
 
-    assert idle.take(30) is young
+    assert idle.take(30, idle.loop.time()) is young
     assert old.gone
 
 

@@ -103,6 +103,36 @@ def test_half_a_frame_that_cannot_be_cut_off_is_the_end_of_its_segment(
     writer.close()
 
 
+def test_on_a_disk_that_is_full_from_the_start_the_first_segment_comes_with_the_first_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda descriptor, data: 3)
+        writer = make(tmp_path)
+        with pytest.raises(OSError, match="short write") as caught:
+            writer.append(b"first")
+    assert caught.value.errno == errno.ENOSPC
+    assert segments.writers(tmp_path) == {}
+    os.fdatasync(writer.unsynced()[0])
+    writer.append(b"second")
+    assert contents(tmp_path) == [segments.header("w", 0, 7) + b"second"]
+    for descriptor in writer.unsynced()[1]:
+        os.close(descriptor)
+    writer.close()
+
+
+def test_a_disk_that_fails_otherwise_is_no_place_for_a_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.EIO, "no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", refuse)
+        with pytest.raises(OSError, match="no"):
+            make(tmp_path)
+
+
 def test_when_no_new_segment_can_be_made_the_full_one_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import cast
 
 import pytest
 from typing_extensions import override
@@ -15,7 +16,7 @@ from gateway.http1.reply import Stale
 from gateway.http1.request import Ask
 from gateway.settings import Timeouts
 from gateway.tasks import spawn
-from tests.fakes.loops import until
+from tests.fakes.waiting import until
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -46,6 +47,20 @@ class Wire(asyncio.Transport):
     @override
     def is_closing(self) -> bool:
         return self.aborted
+
+
+class Timers:
+    """The running loop, as far as a connection uses it; remembers the timers."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.time = self._loop.time
+        self.create_future = self._loop.create_future
+        self.made: list[asyncio.TimerHandle] = []
+
+    def call_at(self, when: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        self.made.append(self._loop.call_at(when, call))
+        return self.made[-1]
 
 
 def ask(
@@ -246,3 +261,35 @@ async def test_a_connection_closed_in_the_middle_of_an_answer_tells_its_reader()
 
     with pytest.raises(BrokenAnswer):
         await reading
+
+
+async def test_a_busy_connection_keeps_one_timer_which_goes_when_it_goes() -> None:
+    connection, wire = connected()
+    timers = Timers()
+    connection.loop = cast("asyncio.AbstractEventLoop", timers)
+    for _ in range(3):
+        asking = spawn(connection.ask(ask(b"{}")), name="ask")
+        wire.written.clear()
+        await until(lambda: bool(wire.written), "written")
+        connection.data_received(OK)
+        await asking
+        assert connection.leave()
+
+    (timer,) = timers.made
+    assert not timer.cancelled()
+    connection.connection_lost(None)
+    assert timer.cancelled()
+
+
+async def test_a_timer_of_an_earlier_answer_does_not_end_the_next() -> None:
+    connection, wire = connected()
+    asking = spawn(connection.ask(ask(total_s=0.02)), name="ask")
+    await until(lambda: bool(wire.written), "written")
+    connection.data_received(OK)
+    await asking
+    assert connection.leave()
+
+    asking = spawn(connection.ask(ask(total_s=0.06)), name="ask")
+
+    with pytest.raises(UpstreamTimeout, match=r"within 0.06 s"):
+        await asyncio.wait_for(asking, 5)

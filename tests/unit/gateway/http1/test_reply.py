@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -60,6 +61,20 @@ class Line:
         self.loop = cast("asyncio.AbstractEventLoop", self.clock)
         self.aborted = 0
         self.calls: list[str] = []
+        self.alarm_at = math.inf
+        self.answer: Reply | None = None
+
+    def alarm(self, when: float) -> None:
+        assert when < self.alarm_at
+        for timer in self.clock.armed():
+            timer.cancel()
+        self.alarm_at = when
+        self.clock.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self.alarm_at = math.inf
+        assert self.answer is not None
+        self.answer.ring()
 
     def abort(self) -> None:
         self.aborted += 1
@@ -82,7 +97,7 @@ class StillClock:
 
 def reply(line: Line, *, method: str = "POST", stream: bool = True) -> Reply:
     ask = Ask(method=method, head=b"", timeouts=TIMEOUTS, stream=stream, total_at=100)
-    made = Reply(line, ask, StillClock(), reused=False)
+    made = line.answer = Reply(line, ask, StillClock())
     made.sent()
     return made
 
@@ -439,7 +454,7 @@ def test_an_idle_clock_shorter_than_the_first_is_not_overslept() -> None:
     ask = Ask(
         method="POST", head=b"", timeouts=Timeouts(first_byte_s=60, idle_s=5), stream=True, total_at=100
     )
-    answer = Reply(line, ask, StillClock(), reused=False)
+    answer = line.answer = Reply(line, ask, StillClock())
     answer.sent()
 
     answer.feed(HEAD + b"x")
@@ -473,7 +488,7 @@ def test_a_slow_reader_is_not_the_providers_silence() -> None:
 def test_the_first_byte_is_awaited_only_once_the_request_is_out() -> None:
     line = Line()
     ask = Ask(method="POST", head=b"", timeouts=TIMEOUTS, stream=True, total_at=100)
-    answer = Reply(line, ask, StillClock(), reused=False)
+    answer = line.answer = Reply(line, ask, StillClock())
     answer.sending()
     line.clock.advance(50)
     assert not answer.over
@@ -493,13 +508,69 @@ def test_the_message_names_the_seconds_and_the_setting() -> None:
     assert "api.test:443" in str(error_of(answer))
 
 
-def test_an_answer_that_is_over_leaves_no_timer() -> None:
+def test_an_answer_that_is_over_lets_its_clocks_run_out() -> None:
     line = Line()
     answer = reply(line)
     answer.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
-    answer.leave()
+    line.clock.advance(1000)
 
-    assert not line.clock.armed()
+    assert answer.leave()
+    assert not line.aborted
     assert len(line.clock.timers) == 1
     assert (answer.connected_ns, answer.first_byte_ns) == (7, 7)
+
+
+def test_an_alarm_set_for_an_earlier_answer_is_not_this_ones_end() -> None:
+    line = Line()
+    line.alarm(3)
+
+    when, code = timeout_of(line, reply(line))
+
+    assert (when, code) == (10, "upstream_timeout_first_byte")
+
+
+# the body at once
+
+
+def test_a_body_that_came_with_its_headers_can_be_had_at_once() -> None:
+    answer = reply(Line())
+
+    answer.feed(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n")
+
+    assert answer.whole == b"ab"
+    assert answer.whole == b"ab"
+    assert answer.leave()
+
+
+def test_an_empty_body_is_a_body() -> None:
+    answer = reply(Line())
+    answer.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    assert answer.whole == b""
+
+
+def test_a_body_under_way_begun_or_cut_is_not_whole() -> None:
+    answer = reply(Line())
+    answer.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab")
+    assert answer.whole is None
+
+    finished(answer.__anext__())
+    answer.feed(b"cd")
+    assert answer.whole is None
+
+    cut = reply(Line())
+    cut.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab")
+    cut.lost(None)
+    assert cut.whole is None
+
+
+def test_taking_the_body_at_once_lets_the_connection_read_on() -> None:
+    line = Line()
+    answer = reply(line)
+    answer.feed(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (MAX_UNREAD + 2) + b"x" * (MAX_UNREAD + 1))
+    answer.feed(b"x")
+
+    assert len(answer.whole or b"") == MAX_UNREAD + 2
+    assert answer.leave()
+    assert line.calls == ["pause", "resume"]

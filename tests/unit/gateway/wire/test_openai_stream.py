@@ -178,3 +178,76 @@ def test_an_empty_first_event_does_not_hide_who_answers():
 
     assert (finding.response_id, finding.response_model) == ("c-1", "m-1")
     assert passed.startswith(azure)
+
+
+# most events are only compared with the one before
+
+
+def word(said: str, *, pad: str | None = None, second: int = 1) -> bytes:
+    padding = "" if pad is None else f',"obfuscation":"{pad}"'
+    return chunk(delta(f'{{"content":"{said}"}}'), f',"usage":null,"created":{second}{padding}')
+
+
+HIDING = [
+    ("", ""),
+    ('\\"', ""),
+    ("usage", ""),
+    ("data: [DONE]", ""),
+    ('a"}}],"error":"bad","choices":[{"delta":{"y":"b', "bad"),
+    ('a"},"x":{"finish_reason":"length","index":0,"y":"b', ""),
+    ('finish_reason":"', ""),
+]
+
+
+@pytest.mark.parametrize("pad", [None, "", "Xy7"])
+@pytest.mark.parametrize(("said", "error"), HIDING)
+def test_what_stands_where_a_word_is_expected_is_still_read(said, error, pad):
+    events = [ROLE, word("one", pad=pad), word("two", pad=pad), word(said, pad=pad), word("end", pad=pad)]
+
+    whole = read([b"".join(events)])
+
+    assert whole == read(events)
+    assert whole[1].error == error
+    assert not whole[1].complete
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize("pad", [None, "Xy7"])
+def test_events_that_differ_only_in_their_word_are_not_searched(monkeypatch, pad, end):
+    judged: list[bytes] = []
+    judge = StreamReading._judge
+
+    def noting(self: StreamReading, event: bytes) -> bool:
+        judged.append(event)
+        return judge(self, event)
+
+    monkeypatch.setattr(StreamReading, "_judge", noting)
+    words = [word(f"w{n} ", pad=pad and pad[: n % 4]) for n in range(100)]
+    later = [word(f"w{n} ", pad=pad, second=2) for n in range(100)]
+    events = [event.replace(b"\n", end) for event in [ROLE, *words, *later, LAST, USAGE, DONE]]
+
+    finding = read([b"".join(events)])[1]
+
+    assert judged == [events[n] for n in (0, 1, 101, 201, 202, 203)]
+    assert finding == FOUND
+
+
+@given(
+    st.lists(
+        st.sampled_from([ROLE, LAST, USAGE, DONE])
+        | st.builds(
+            word,
+            st.sampled_from(["a", "", '\\"', "\\\\", "[DONE]", 'x","usage":{"y":"', "\u00e9"]),
+            pad=st.sampled_from([None, "", "p", "\\"]),
+        ),
+        max_size=12,
+    ),
+    st.data(),
+)
+def test_words_of_any_kind_in_any_pieces_read_the_same(events, data):
+    stream = b"".join(events)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+
+    assert read(pieces) == read([stream])
+    assert read(pieces, strip=True)[0] == b"".join(e for e in events if e is not USAGE)

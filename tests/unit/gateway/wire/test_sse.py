@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire.sse import Splitter, data_of, span
+from gateway.wire.sse import Splitter, data_of, end_of, end_of_lines
 
 ENDS = [b"\n", b"\r\n", b"\r"]
 
@@ -26,7 +26,7 @@ def split(chunks: list[bytes], limit: int = 1 << 20) -> list[bytes]:
     rest = splitter.end()
     events, data = [], found + rest
     while data:
-        _, end = span(data, 0)
+        end = end_of(data, 0)
         events.append(data[:end])
         data = data[end:]
     return events
@@ -75,9 +75,11 @@ def test_data_lines_are_joined_and_comments_are_nothing():
     assert data_of(b": note\n\n") == b""
 
 
-def test_the_span_of_an_event_is_found_from_any_byte_of_its_line():
-    for end in (b"\n", b"\r\n"):
-        first, second = b"data: a" + end * 2, b"data: b" + end * 2
-        for at in range(len(b"data: a")):
-            assert span(first + second, at) == (0, len(first))
-        assert span(first + second, len(first) + 1) == (len(first), len(first + second))
+def test_the_end_of_an_event_is_found_from_its_beginning():
+    for end in ENDS:
+        first, second = b"data: a" + end * 2, b"data: b" + end
+        assert end_of(first + second, 0) == len(first)
+        assert end_of(first + second, len(first)) == len(first + second)
+        if end == b"\n":
+            assert end_of_lines(first + second, 0) == len(first)
+            assert end_of_lines(first + second, len(first)) == len(first + second)
