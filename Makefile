@@ -4,7 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+# Errors only: setuptools warns at length of something that editable installs always do.
+PIP := $(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt
 ARGS ?=
 
 # Without bytecode files every process compiles everything at each start, and benchmarks lie.
@@ -16,15 +17,18 @@ unexport PYTHONDONTWRITEBYTECODE
 help:      ## this list
 	@grep -E '^[a-z0-9]+: .*##' Makefile | sed -E 's/^([a-z0-9]+):.*## */  make \1\t/' | expand -t 18
 
-$(BIN)/python:
+# pip, not python: without Debian's python3-venv the latter is made and the former is not.
+$(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing into $(VENV): a minute or two, once."
 	$(PIP) pip
 	$(PIP) -e .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing into $(VENV): a minute or two, once."
 	$(PIP) pip
 	$(PIP) -e . --group dev
 	@touch $(VENV)/.runtime $@
@@ -32,7 +36,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 install: $(VENV)/.dev      ## .venv with everything a change needs
 
 run: $(VENV)/.runtime      ## the gateway on http://127.0.0.1:4000 (make run ARGS="--port 5000")
-	$(BIN)/tidegate serve $(ARGS)
+	@$(BIN)/tidegate serve $(ARGS)
 
 check: $(VENV)/.dev        ## format, lint, import contracts, types
 	$(BIN)/ruff format --check .
@@ -54,7 +58,8 @@ coverage: $(VENV)/.dev     ## the same, measured
 	$(BIN)/coverage report
 
 bench: $(VENV)/.dev        ## CPU per call against nginx in the same run; keep the machine quiet
-	$(BIN)/pytest -m bench -p no:randomly -s tests/bench
+	$(BIN)/python -m tests.bench.proxy $(ARGS)
+	$(BIN)/python -m tests.bench.profile
 
 e2e: $(VENV)/.dev          ## official clients and packaged models against local processes
 	$(BIN)/pytest -m "e2e or slow"

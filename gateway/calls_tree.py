@@ -31,6 +31,7 @@ class Call(msgspec.Struct, kw_only=True):
     finish_reason: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    usage_source: str = ""
     cost_nano_usd: int | None = None
     cost_reason: str | None = None
     total_us: int | None = None
@@ -92,25 +93,28 @@ def _add_call(tree: Tree, call: Call) -> None:
         f"[{colour}]{escape(call.status or 'unknown')}[/{colour}]",
         f"[bold]{escape(call.model or 'no model')}[/bold]",
     ]
-    if call.deployment or call.provider:
-        parts.append(f"on {escape(call.deployment or call.provider or '')}")
+    where = call.deployment or call.provider
+    if where and where != call.model:
+        parts.append(f"on {escape(where)}")
     parts += [_tokens(call), _cost(call)]
     if call.total_us is not None:
         parts.append(_time(call.total_us, call.first_byte_us))
     branch = tree.add("  ".join(parts))
     branch.add(f"[dim]{escape(_facts(call))}[/dim]")
-    if call.error_message:
+    failed = any(attempt.error_type for attempt in call.attempts)
+    if call.error_message and not failed:  # else the attempts say it, and better
         branch.add(f"[red]{escape(_short(call.error_message))}[/red]")
     # One good attempt says nothing that its call does not say.
-    if len(call.attempts) > 1 or any(attempt.error_type for attempt in call.attempts):
+    if len(call.attempts) > 1 or failed:
         for number, attempt in enumerate(call.attempts, 1):
             branch.add(_attempt(number, attempt))
 
 
 def _tokens(call: Call) -> str:
-    if call.input_tokens is None and call.output_tokens is None:
+    if call.usage_source == "none" or (call.input_tokens is None and call.output_tokens is None):
         return "tokens unknown"
-    return f"{_count(call.input_tokens)} in, {_count(call.output_tokens)} out"
+    about = "about " if call.usage_source == "estimated" else ""
+    return f"{about}{_count(call.input_tokens)} in, {_count(call.output_tokens)} out"
 
 
 def _count(tokens: int | None) -> str:
@@ -124,7 +128,7 @@ def _cost(call: Call) -> str:
 
 
 def _time(total_us: int, first_byte_us: int | None) -> str:
-    first = "" if first_byte_us is None else f" (first byte {duration(first_byte_us)})"
+    first = "" if not first_byte_us else f" (first byte {duration(first_byte_us)})"
     return duration(total_us) + first
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 import typer
@@ -63,9 +63,11 @@ def main() -> None:
         _fail(*error.texts())
     except StartRefused as error:
         _fail(str(error))
-    except PermissionError as error:
+    except OSError as error:
+        if not error.filename:
+            raise
         _fail(
-            f"not allowed: {error.filename or error}. Let this user write there, or choose another: --data-dir."
+            f"{error.filename}: {error.strerror}. Choose another folder with --data-dir, or let this user write there."
         )
 
 
@@ -129,7 +131,7 @@ def check(*, file: ConfigOption = None) -> None:
     settings = _load(file, {})
     if not config.in_container(config.environment()):
         config.guard_public_address(settings)
-    _console().print(_summary(settings))
+    _console().print(_summary(settings, config.find_file(file, config.environment())))
 
 
 @app.command("doctor")
@@ -157,9 +159,9 @@ def calls(
     event: Annotated[str | None, typer.Option(help="The calls of one event.")] = None,
     user: Annotated[str | None, typer.Option(help="The latest calls of one user.")] = None,
     thread: Annotated[str | None, typer.Option(help="The latest calls of one thread.")] = None,
-    url: Annotated[str, typer.Option(help="Where the gateway is.")] = "http://127.0.0.1:4000",
+    url: Annotated[str, typer.Option(help="Where the gateway is. Default: where it would be started.")] = "",
     secret: Annotated[str, typer.Option("--key", help="A key of the gateway. Default: TIDEGATE_KEY.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, for --user and --thread.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 200,
 ) -> None:
     """Show calls as a tree, with every attempt, their tokens, cost and time."""
     named = {"event": event, "user": user, "thread": thread}
@@ -167,8 +169,10 @@ def calls(
     if len(chosen) != 1:
         _fail("Say whose calls: one of --event, --user and --thread.")
     kind, name = chosen[0]
-    query = urlencode({f"{kind}_id": name, "limit": limit})
-    path = f"/api/events/{quote(name, safe='')}" if kind == "event" else f"/api/calls?{query}"
+    url = url or _own_url(_load(None, {}))
+    # An event's calls come oldest first; as a parameter its id may hold a slash.
+    path, parameter = ("/api/events", "id") if kind == "event" else ("/api/calls", f"{kind}_id")
+    path += "?" + urlencode({parameter: name, "limit": limit})
     body = _fetch(url.rstrip("/") + path, secret or config.environment().get("TIDEGATE_KEY", ""))
     try:
         page = calls_tree.parse(body)
@@ -210,13 +214,28 @@ def _public(file: Path | None, overrides: Mapping[str, object]) -> tuple[Setting
     return settings, places, notes
 
 
-def _summary(settings: Settings) -> Table:
+def _own_url(settings: Settings) -> str:
+    """Where a client on this machine finds the gateway of these settings."""
+    host = settings.server.host
+    if not config.is_loopback(host):
+        host = "127.0.0.1"  # it listens there too, or at one address that --url has to name
+    return (
+        f"http://[{host}]:{settings.server.port}" if ":" in host else f"http://{host}:{settings.server.port}"
+    )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _summary(settings: Settings, file: Path | None) -> Table:
     """What the settings amount to."""
     table = Table(title="tidegate check: good", title_justify="left", show_header=False)
+    table.add_row("file", escape(str(file)) if file else "none: defaults and the environment")
     server = settings.server
-    table.add_row("listens on", escape(f"{server.host}:{server.port}, {server.workers} worker(s)"))
+    table.add_row("listens on", escape(f"{server.host}:{server.port}, {_counted(server.workers, 'worker')}"))
     count = len(settings.keys)
-    mode = "open mode: no keys, this machine only" if not count else f"{count} key(s)"
+    mode = "open mode: no keys, this machine only" if not count else _counted(count, "key")
     table.add_row(
         "who may call", mode if count or config.is_loopback(server.host) else "the first start makes a key"
     )
@@ -228,7 +247,7 @@ def _summary(settings: Settings) -> Table:
     with_key = sorted(name for name, provider in settings.providers.items() if provider.api_key)
     without = sorted(name for name, provider in settings.providers.items() if not provider.api_key)
     table.add_row("providers with a key", escape(", ".join(with_key)) or "none")
-    table.add_row("providers without", escape(", ".join([*without, "sandbox"])))
+    table.add_row("providers without a key", escape(", ".join([*without, "sandbox"])))
     for name, route in settings.routes.items():
         models = ", then ".join(deployment.model for deployment in route.deployments)
         table.add_row(f"route {escape(name)}", escape(models))
@@ -256,6 +275,7 @@ def _fetch(url: str, secret: str) -> bytes:
             _fail(_refusal(error.code, error.read(_ANSWER_BYTES)))
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
+        reason = getattr(reason, "strerror", None) or reason
         _fail(f"No answer from {parts.scheme}://{parts.netloc}: {reason}. Is it running? Name it with --url.")
 
 

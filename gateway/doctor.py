@@ -176,15 +176,17 @@ def store(settings: Settings, places: Places) -> Row:
         made = places.chdb.is_dir()
         return Row("ledger", "ok", f"embedded, {places.chdb}" + ("" if made else " (made at start)"))
     url = urlsplit(settings.clickhouse.url)
-    where = f"{url.hostname}:{url.port or (443 if url.scheme == 'https' else 8123)}"
+    # ClickHouse's own ports, as the telemetry process takes them.
+    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
+    address = f"{host}:{url.port or (8443 if url.scheme == 'https' else 8123)}"
     remedy = "Start ClickHouse there, or correct clickhouse.url."
     try:
-        status, answer, _ = _get(settings.clickhouse.url, "/ping", settings.network.ca_file)
+        status, answer, _ = _get(f"{url.scheme}://{address}", "/ping", settings.network.ca_file)
     except (OSError, http.client.HTTPException) as error:
-        return Row("ledger", "fail", f"ClickHouse at {where}: {_why(error)}", remedy)
+        return Row("ledger", "fail", f"ClickHouse at {address}: {_why(error)}", remedy)
     if status != 200 or not answer.startswith(b"Ok"):
-        return Row("ledger", "fail", f"{where} answers, but not as ClickHouse (HTTP {status})", remedy)
-    return Row("ledger", "ok", f"ClickHouse at {where}")
+        return Row("ledger", "fail", f"{address} answers, but not as ClickHouse (HTTP {status})", remedy)
+    return Row("ledger", "ok", f"ClickHouse at {address}")
 
 
 def keys(settings: Settings) -> Row:
@@ -314,7 +316,7 @@ def _get(base: str, path: str, ca_file: str) -> tuple[int, bytes, str | None]:
         context = ssl.create_default_context(cafile=ca_file or None)
         connection = http.client.HTTPSConnection(host, url.port, timeout=_PATIENCE_S, context=context)
     else:
-        connection = http.client.HTTPConnection(host, url.port or 8123, timeout=_PATIENCE_S)
+        connection = http.client.HTTPConnection(host, url.port, timeout=_PATIENCE_S)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

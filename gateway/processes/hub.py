@@ -14,11 +14,13 @@ from gateway.clock import SystemClock
 from gateway.link_server import LinkServer
 from gateway.listing import ListingSource, ModelLists
 from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
-from gateway.processes.serving import http_config, log_to_stderr, serve
+from gateway.processes.log import log_to_stderr
+from gateway.processes.serving import http_config, serve
 from gateway.providers.catalog import Catalog, Known, build
 from gateway.providers.openai import OpenAICompatible
 from gateway.tasks import spawn
 from gateway.upstream import Upstream
+from telemetry.metrics import CONTENT_TYPE, Registry
 
 DRAIN_S = 1.0
 
@@ -28,7 +30,7 @@ class HubApp:
 
     def __init__(self, link: LinkServer, lists: ModelLists) -> None:
         self._link = link
-        self._lists = lists
+        self._metrics = metrics_of(link, lists)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401, ARG002
         """Answer one request."""
@@ -36,7 +38,7 @@ class HubApp:
             case "/health":
                 status, kind, body = 200, b"application/json", self._health()
             case "/metrics":
-                status, kind, body = 200, b"text/plain; version=0.0.4; charset=utf-8", self._metrics()
+                status, kind, body = 200, CONTENT_TYPE.encode(), self._metrics.text().encode()
             case _:
                 status, kind, body = 404, b"application/json", _not_found(scope["path"])
         headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
@@ -53,21 +55,28 @@ class HubApp:
         report = {"ok": True, "role": "hub", "last_success": last, "workers": self._link.guests}
         return msgspec.json.encode(report)
 
-    def _metrics(self) -> bytes:
-        counters = self._link.counters
-        rows = [
-            ("link_workers", "gauge", "Workers connected to the hub.", self._link.guests),
-            ("link_calls_total", "counter", "Calls of workers.", counters.calls),
-            ("link_failures_total", "counter", "Calls answered with an error.", counters.failures),
-            ("link_cancelled_total", "counter", "Calls whose worker stopped waiting.", counters.cancelled),
-            ("link_pushes_total", "counter", "Values pushed to the workers.", counters.pushes),
-            ("listed_providers", "gauge", "Providers whose models are known.", len(self._lists.models)),
-        ]
-        lines = [
-            f"# HELP tidegate_hub_{name} {text}\n# TYPE tidegate_hub_{name} {kind}\ntidegate_hub_{name} {value}\n"
-            for name, kind, text, value in rows
-        ]
-        return "".join(lines).encode()
+
+def metrics_of(link: LinkServer, lists: ModelLists) -> Registry:
+    """Make the hub's own metrics: what workers asked for, and whose models are known."""
+    registry = Registry()
+    workers = registry.gauge("tidegate_hub_link_workers", "Workers connected to the hub.")
+    calls = registry.counter("tidegate_hub_link_calls_total", "Calls of workers.")
+    failures = registry.counter("tidegate_hub_link_failures_total", "Calls answered with an error.")
+    cancelled = registry.counter("tidegate_hub_link_cancelled_total", "Calls whose worker stopped waiting.")
+    pushes = registry.counter("tidegate_hub_link_pushes_total", "Values pushed to the workers.")
+    listed = registry.gauge("tidegate_hub_listed_providers", "Providers whose models are known.")
+
+    def refresh() -> None:
+        workers.set(link.guests)
+        listed.set(len(lists.models))
+        counted = link.counters
+        calls.add(counted.calls - calls.value())
+        failures.add(counted.failures - failures.value())
+        cancelled.add(counted.cancelled - cancelled.value())
+        pushes.add(counted.pushes - pushes.value())
+
+    registry.before(refresh)
+    return registry
 
 
 def _not_found(path: str) -> bytes:

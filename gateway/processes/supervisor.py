@@ -20,6 +20,7 @@ from gateway.processes.alone import alone
 from gateway.processes.children import PROGRAMS, Child, ChildState, Door, Programs
 from gateway.processes.doors import Claim, StartRefused, bind_public, bind_unix, check_port, make_private
 from gateway.processes.lifeline import Role, Seat, settings_file
+from gateway.processes.log import log_to_stderr
 from gateway.settings import Settings
 from gateway.tasks import spawn
 
@@ -59,6 +60,7 @@ def run(
 
     `notes` are lines for the person at the terminal, shown with the address. May raise StartRefused.
     """
+    log_to_stderr("supervisor")
     return asyncio.run(Supervisor(settings, places, notes=notes, programs=programs).run())
 
 
@@ -204,6 +206,7 @@ class Supervisor:
         lines = [
             f"Tidegate {'listens on' if ready else 'is still starting on'} http://{host}:{self._port}",
             f"  base URL for SDKs   http://{host}:{self._port}/v1",
+            f"  calls and costs     http://{host}:{self._port}/docs",
             f"  data folder         {self._places.data.resolve()}",
             *self._notes,
         ]

@@ -29,8 +29,10 @@ from gateway.clock import Clock, SystemClock
 from gateway.places import Places
 from gateway.prices.compile import compile_table
 from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
-from gateway.processes.serving import http_config, log_to_stderr, serve
+from gateway.processes.log import log_to_stderr
+from gateway.processes.serving import http_config, serve
 from gateway.settings import Settings
+from gateway.wire.openai_words import preview
 from telemetry.api import build
 from telemetry.collector import Collector, Pipe, Status
 from telemetry.delivery import StoreConsumer
@@ -176,7 +178,11 @@ class Ledger:
         origin = own_name(self._places.journal / "origin")
         follower = Follower("store", self._places.journal, now_us=self._clock.now_us)
         consumer = StoreConsumer(
-            store, self._places.journal / "dead-letters", origin=origin, now_us=self._clock.now_us
+            store,
+            self._places.journal / "dead-letters",
+            origin=origin,
+            now_us=self._clock.now_us,
+            preview=preview,
         )
         self._collector = Collector(
             [Pipe(follower, consumer, now_us=self._clock.now_us)],
@@ -206,8 +212,11 @@ class Ledger:
         return None
 
     def _open(self) -> Store:
-        clickhouse = self._settings.clickhouse
-        store = open_server(clickhouse.url) if clickhouse.url else open_folder(self._places.chdb)
+        clickhouse, ca_file = self._settings.clickhouse, self._settings.network.ca_file
+        if clickhouse.url:
+            store = open_server(clickhouse.url, ca_file=ca_file)
+        else:
+            store = open_folder(self._places.chdb)
         try:
             migrate(store, clustered=clickhouse.clustered)
         except (StoreError, MigrationError):

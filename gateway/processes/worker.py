@@ -19,13 +19,14 @@ import uvloop
 from gateway.asgi import Connection, close_slow, connection_class
 from gateway.clock import Clock, SystemClock
 from gateway.endpoints import App, principal_header
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, UnknownModel
 from gateway.health import Health
 from gateway.link import LinkClient
 from gateway.pipeline import Pipeline
 from gateway.prices.table import PriceTable
 from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
-from gateway.processes.serving import http_config, log_to_stderr, serve
+from gateway.processes.log import log_to_stderr
+from gateway.processes.serving import http_config, serve
 from gateway.providers.base import Headers
 from gateway.providers.catalog import Catalog, build
 from gateway.relay import Relay as ColdRelay
@@ -45,6 +46,7 @@ from gateway.wire.base import Wire
 from gateway.wire.openai_chat import OpenAIChat
 from gateway.wire.openai_embeddings import OpenAIEmbeddings
 from gateway.wire.openai_models import Model, model_list
+from gateway.wire.openai_models import model as one_model
 from gateway.worker_metrics import WorkerMetrics
 from telemetry.journal import Journal
 
@@ -126,6 +128,8 @@ class Worker:
             default_wire=wires["/chat/completions"],
             public={"/health/live": health.live, "/health/ready": health.ready},
             protected=dict.fromkeys(("/models", "/v1/models"), self._list_models),
+            one_of=dict.fromkeys(("/models/", "/v1/models/"), self._one_model),
+            refused=self._metrics.refuse,
             cold=ColdRelay(self._upstream, places.telemetry, "telemetry"),
             max_body_bytes=settings.server.max_body_mb * MB,
             body_timeout_s=settings.server.body_timeout_s,
@@ -182,6 +186,12 @@ class Worker:
         listed = self._resolver.names(self._models)
         return 200, model_list(Model(id=entry.id, owned_by=entry.owned_by) for entry in listed)
 
+    async def _one_model(self, name: str) -> tuple[int, bytes]:
+        for entry in self._resolver.names(self._models):
+            if entry.id == name:
+                return 200, one_model(Model(id=entry.id, owned_by=entry.owned_by))
+        raise UnknownModel(f"The model `{name}` is not listed: GET /v1/models says what is.", param="model")
+
     def _load_prices(self) -> None:
         try:
             self._meter.table = PriceTable.load(self._places.prices)
@@ -207,15 +217,24 @@ class Worker:
 
 
 def own_secret(path: Path) -> bytes:
-    """Return this installation's secret of that name, made at the first asking; only its owner may read it."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-    made.touch(mode=0o600)
-    made.write_bytes(os.urandom(32))
-    with contextlib.suppress(FileExistsError):
-        os.link(made, path)  # whole or not at all, and the first worker wins
-    made.unlink()
-    return path.read_bytes()
+    """Return this installation's secret of that name, made at the first asking; only its owner may read it.
+
+    On a full disk it lasts as long as the process.
+    """
+    fresh = os.urandom(32)
+    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft.touch(mode=0o600)
+        draft.write_bytes(fresh)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)  # whole or not at all, and the first worker wins
+        return path.read_bytes()
+    except OSError as error:
+        logger.warning("secret_not_kept", extra={"secret": path.name, "error": str(error)})
+        return fresh
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _changed_ns(path: Path) -> int:

@@ -6,6 +6,7 @@ telemetry process imports this module.
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from clickhouse_connect.driver.client import Client
 from telemetry.store.clickhouse import ClickHouseStore, translated
 
 DATABASE = "tidegate"
+
+logger = logging.getLogger(__name__)
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +47,7 @@ def open_folder(folder: Path, limits: Limits | None = None) -> ClickHouseStore:
         "max_execution_time": bounds.read_s,
         "max_memory_usage": bounds.read_memory_mb * 2**20,
     }
+    _remove_empty_definitions(folder)
     with translated():
         # The default database is an overlay that keeps no tables of its own: make ours, then enter it.
         maker = _client(folder, config, "default", {})
@@ -53,6 +57,18 @@ def open_folder(folder: Path, limits: Limits | None = None) -> ClickHouseStore:
         finally:
             maker.close()
     return ClickHouseStore(writer, lambda: _client(folder, config, DATABASE, reading), kind="chdb", ghost_s=0)
+
+
+def _remove_empty_definitions(folder: Path) -> None:
+    """Remove definitions of tables and databases that are empty files: the engine does not start with them.
+
+    A CREATE on a full disk fails and leaves such a file behind (chDB 4.4, seen 2026-11-21).
+    """
+    for pattern in ("metadata/*.sql", "store/*/*/*.sql"):
+        for path in folder.glob(pattern):
+            if path.stat().st_size == 0:
+                path.unlink()
+                logger.warning("empty_definition_removed", extra={"file": str(path.relative_to(folder))})
 
 
 def _client(folder: Path, config: Path, database: str, settings: dict[str, Any]) -> Client:

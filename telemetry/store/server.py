@@ -14,9 +14,11 @@ _READ_LIMITS = {"max_execution_time": 20, "max_memory_usage": 2 * 2**30, "readon
 
 
 def open_server(
-    url: str, *, timeout_s: int = 60, read_limits: dict[str, Any] | None = None
+    url: str, *, ca_file: str = "", timeout_s: int = 60, read_limits: dict[str, Any] | None = None
 ) -> ClickHouseStore:
     """Open `http(s)://user:password@host:port/database`; the database is made if it is missing.
+
+    `ca_file`: certificates to trust instead of the system's.
 
     An insert of which we stopped waiting may still be going on over there, hence `ghost_s`.
     """
@@ -25,23 +27,24 @@ def open_server(
 
     limits = _READ_LIMITS if read_limits is None else read_limits
     with translated():
-        maker = _client(url, "default", timeout_s, {})
+        maker = _client(url, "default", ca_file, timeout_s, {})
         try:
             maker.command(f"CREATE DATABASE IF NOT EXISTS {_quoted(database)}")
         finally:
             maker.close()
-        writer = _client(url, database, timeout_s, {})
+        writer = _client(url, database, ca_file, timeout_s, {})
     return ClickHouseStore(
-        writer, lambda: _client(url, database, timeout_s, limits), kind="server", ghost_s=2
+        writer, lambda: _client(url, database, ca_file, timeout_s, limits), kind="server", ghost_s=2
     )
 
 
-def _client(url: str, database: str, timeout_s: int, settings: dict[str, Any]) -> Client:
+def _client(url: str, database: str, ca_file: str, timeout_s: int, settings: dict[str, Any]) -> Client:
     parts = urlsplit(url)
     return clickhouse_connect.get_client(
         host=parts.hostname or "localhost",
         port=parts.port or (8443 if parts.scheme == "https" else 8123),
         secure=parts.scheme == "https",
+        ca_cert=ca_file or None,
         username=unquote(parts.username or "default"),
         password=unquote(parts.password or ""),
         database=database,

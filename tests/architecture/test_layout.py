@@ -48,7 +48,7 @@ def test_make_knows_the_target_and_makes_the_environment_first(target):
         ["make", "--dry-run", "--always-make", target], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
 
-    assert plan.index("-m venv .venv") < plan.index("install --quiet")
+    assert plan.index("-m venv .venv") < plan.index("install -qq")
     assert "-c constraints.txt -e ." in plan
 
 

@@ -14,19 +14,21 @@ from tests.fakes.tidegate import Tidegate, eventually, free_port
 ROOT = Path(__file__).parents[2]
 CLIENTS = Path(__file__).parent / "clients"
 VENV = ROOT / ".venv-clients"
+REQUIREMENTS = [CLIENTS / "requirements.txt", CLIENTS / "requirements-alone.txt"]
 
 
 @pytest.fixture(scope="session")
 def client_python() -> Path:
     """The interpreter of the clients' virtual environment."""
     python = VENV / "bin/python"
-    wanted = (Path(__file__).parent / "requirements.txt").read_text()
+    install: list[str | Path] = [python, "-m", "pip", "install", "-q"]
+    wanted = "".join(path.read_text() for path in REQUIREMENTS)
     stamp = VENV / "requirements.txt"
     if not stamp.exists() or stamp.read_text() != wanted:
         subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
-        subprocess.run(
-            [python, "-m", "pip", "install", "-q", "-r", Path(__file__).parent / "requirements.txt"], check=True
-        )
+        clients, alone = REQUIREMENTS
+        subprocess.run([*install, "-r", clients], check=True)
+        subprocess.run([*install, "--no-deps", "-r", alone], check=True)
         stamp.write_text(wanted)
     return python
 

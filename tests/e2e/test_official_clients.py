@@ -16,7 +16,7 @@ OF_A_MODEL = "chat,stream,structured"
 
 
 def run(command: list[str | Path]) -> None:
-    done = subprocess.run(command, cwd=CLIENTS, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=CLIENTS, capture_output=True, text=True, timeout=120, check=False)
 
     assert done.stdout.endswith("ok\n"), done.stdout + done.stderr
 

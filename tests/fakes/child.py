@@ -13,7 +13,8 @@ from typing import Any
 import uvloop
 
 from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
-from gateway.processes.serving import http_config, log_to_stderr, serve
+from gateway.processes.log import log_to_stderr
+from gateway.processes.serving import http_config, serve
 
 Message = dict[str, Any]
 

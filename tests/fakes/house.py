@@ -13,7 +13,6 @@ from gateway.processes import supervisor
 from gateway.processes.children import Programs
 from gateway.processes.doors import StartRefused, run_folder
 from gateway.processes.lifeline import Role
-from gateway.processes.serving import log_to_stderr
 from gateway.settings import Settings
 
 CHILD = (sys.executable, "-m", "tests.fakes.child")
@@ -22,7 +21,6 @@ PROGRAMS: Programs = {"hub": CHILD, "telemetry": CHILD, "worker": CHILD}
 
 def main(data: Path, settings: Settings, role: str) -> int:
     """Return what the supervisor returns; 2 if it will not start."""
-    log_to_stderr("supervisor")
     places = Places(data=data, run=run_folder(data))
     try:
         if role:

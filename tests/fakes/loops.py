@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import uvloop
 
+from tests.fakes.waiting import until
+
 Loop = Callable[[], asyncio.AbstractEventLoop]
 LOOPS: tuple[Loop, ...] = (asyncio.new_event_loop, uvloop.new_event_loop)
 LIMIT_S = 20
@@ -34,13 +36,3 @@ def on_both_loops(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..
     run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), loop])  # type: ignore[attr-defined]
     both: Callable[..., None] = pytest.mark.parametrize("new_loop", LOOPS, ids=["asyncio", "uvloop"])(run)
     return both
-
-
-async def until(condition: Callable[[], bool], what: str, limit_s: float = 5) -> None:
-    """Wait for something another task or process does."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + limit_s
-    while not condition():  # the other side has no event to set
-        if loop.time() > end:
-            raise AssertionError(f"not within {limit_s} s: {what}")
-        await asyncio.sleep(0.002)

@@ -14,6 +14,8 @@ parameters = xllamacpp.CommonParams()
 parameters.model.path = str(next(folder.glob("*.gguf")))
 parameters.n_ctx = 4096
 parameters.n_parallel = 2
+parameters.n_predict = 200  # so small a model may talk for ever
+parameters.sampling.temp = 0.0
 parameters.port = 0
 server = xllamacpp.Server(parameters)
 sys.stdout.write(f"{server.listening_address}\n")

@@ -42,13 +42,13 @@ const checks = {
     assert.ok(["stop", "length"].includes(finish));
     let usage = null;
     const options = { stream: true, stream_options: { include_usage: true } };
-    for await (const chunk of await client.chat.completions.create({ model, messages: ask("hello"), ...options })) {
+    for await (const chunk of await client.chat.completions.create({ model, messages: ask("hello tide"), ...options })) {
       usage = chunk.usage ?? usage;
     }
     assert.ok(usage.total_tokens > 0);
   },
   async several() {
-    const answer = await client.chat.completions.create({ model, messages: ask("hello"), n: 2 });
+    const answer = await client.chat.completions.create({ model, messages: ask("hello tide"), n: 2 });
     assert.deepEqual(answer.choices.map((choice) => choice.index), [0, 1]);
   },
   async tools() {

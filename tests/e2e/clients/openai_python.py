@@ -6,6 +6,7 @@ Runs in the client's own virtual environment, so it imports nothing of ours. Pri
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import openai
 from openai import OpenAI
@@ -104,51 +105,48 @@ def embeddings(client: OpenAI, model: str) -> None:
     answer = client.embeddings.create(model=model, input=["high tide", "low tide"])
     assert [entry.index for entry in answer.data] == [0, 1]
     assert len(answer.data[0].embedding) == len(answer.data[1].embedding) > 1
-    assert answer.usage.prompt_tokens > 0
+    # aimock 1.43.0 counts no tokens of embeddings (its own answer says 0).
+    assert answer.usage.prompt_tokens > 0 or model.startswith("aimock/")
+
+
+def refusal(
+    expected: type[openai.APIStatusError], call: Callable[..., object], **what: object
+) -> openai.APIStatusError:
+    try:
+        call(**{"messages": ask("hello"), **what})
+    except expected as error:
+        return error
+    raise AssertionError(f"no {expected.__name__} for {what}")
 
 
 def errors(client: OpenAI, model: str) -> None:
+    create = client.chat.completions.create
     for status, expected in ERRORS.items():
-        try:
-            client.chat.completions.create(model=f"sandbox/error-{status}", messages=ask("hello"))
-        except expected as error:
-            assert error.status_code == status, (error.status_code, status)
-            assert error.request_id, status
-            assert error.body["message"], status
-        else:
-            raise AssertionError(f"no exception for {status}")
-    try:
-        client.chat.completions.create(model="no-such-model", messages=ask("hello"))
-    except openai.NotFoundError as error:
-        assert error.code == "model_not_found"
-    try:
-        client.chat.completions.create(model=model, messages="not a list")  # type: ignore[arg-type]
-    except openai.BadRequestError as error:
-        assert error.param == "messages", error.param
-    else:
-        raise AssertionError("messages may not be a string")
+        error = refusal(expected, create, model=f"sandbox/error-{status}")
+        assert error.status_code == status
+        assert error.request_id, status
+        assert error.body["message"], status
+    assert refusal(openai.NotFoundError, create, model="no-such-model").code == "model_not_found"
+    assert refusal(openai.BadRequestError, create, model=model, messages="not a list").param == "messages"
 
 
 def refused(client: OpenAI, model: str) -> None:
     for status, expected in ERRORS.items():
-        try:
-            client.chat.completions.create(model=model, messages=ask(f"fail with {status}"))
-        except expected as error:
-            assert error.status_code == status
-            assert error.body["message"] == "scripted", error.body
-        else:
-            raise AssertionError(f"no exception for {status}")
+        messages = ask(f"fail with {status}")
+        error = refusal(expected, client.chat.completions.create, model=model, messages=messages)
+        assert error.status_code == status
+        assert error.body["message"] == "scripted", error.body
 
 
 def cut(client: OpenAI, model: str) -> None:
-    seen = []
+    chunks = client.chat.completions.create(model="sandbox/cut-3", messages=ask("a b c d e f g"), stream=True)
+    assert next(chunks), "what came before the cut was not passed on"
     try:
-        for chunk in client.chat.completions.create(model="sandbox/cut-3", messages=ask("a b c d e f g"), stream=True):
-            seen.append(chunk)
+        for _ in chunks:
+            pass
     except openai.APIError:
-        assert seen, "what came before the cut was not passed on"
-    else:
-        raise AssertionError("a cut stream ended as if it were whole")
+        return
+    raise AssertionError("a cut stream ended as if it were whole")
 
 
 def models(client: OpenAI, model: str) -> None:

@@ -79,7 +79,29 @@ def test_a_free_call_costs_zero_and_not_unknown():
 
 def test_unknown_tokens_are_not_zero():
     assert "tokens unknown" in show({"input_tokens": None, "output_tokens": None})[1]
+    assert "tokens unknown" in show({"input_tokens": 0, "output_tokens": 0, "usage_source": "none"})[1]
     assert "12 in, ? out" in show({"output_tokens": None})[1]
+
+
+def test_estimated_tokens_say_so():
+    assert "  about 12 in, 30 out" in show({"usage_source": "estimated"})[1]
+
+
+def test_a_first_byte_that_never_came_is_not_shown():
+    assert "first byte" not in show({"first_byte_us": 0})[1]
+
+
+def test_an_error_is_said_once_by_the_attempt_that_met_it():
+    attempt = {
+        "deployment": "a/m",
+        "http_status": 429,
+        "error_type": "rate_limit",
+        "error_message": "slow down",
+    }
+    text = "\n".join(show({"error_message": '{"error": "slow down"}', "attempts": [attempt]}))
+
+    assert text.count("slow down") == 1
+    assert "attempt 1  a/m  HTTP 429  rate_limit: slow down" in text
 
 
 def test_a_failed_call_shows_its_message_shortened():

@@ -95,7 +95,7 @@ def test_check_summarises_providers_and_routes_without_their_keys(tidegate, monk
 
     assert code == 0
     assert re.search(r"providers with a key\s*│ openai ", out)
-    assert re.search(r"providers without\s*│ local, sandbox ", out)
+    assert re.search(r"providers without a key\s*│ local, sandbox ", out)
     assert "openai/a, then local/b" in out
     assert "sk-secret" not in out + err
 
@@ -191,7 +191,7 @@ def test_calls_of_an_event_are_asked_for_and_drawn(tidegate):
         code, out, _ = tidegate("calls", "--event", "a/b c", "--url", url + "/", "--key", "tg-1")
 
     assert code == 0
-    assert asked == [("/api/events/a%2Fb%20c", "Bearer tg-1")]
+    assert asked == [("/api/events?id=a%2Fb+c&limit=200", "Bearer tg-1")]
     assert "event a/b c" in out
     assert "sandbox/echo" in out
 
@@ -254,12 +254,52 @@ def test_calls_wants_an_http_address(tidegate):
     assert tidegate("calls", "--event", "e", "--url", "file:///etc/passwd")[0] == 1
 
 
-def test_a_data_folder_that_may_not_be_written_is_one_line(tidegate, monkeypatch):
+def test_calls_asks_where_the_configuration_says_it_listens(tidegate, monkeypatch):
+    with api(200, b'{"calls": []}') as (url, asked):
+        port = url.rpartition(":")[2]
+        Path("tidegate.yaml").write_text(f"server: {{host: 0.0.0.0, port: {port}}}")
+        assert tidegate("calls", "--event", "file")[0] == 0
+        Path("tidegate.yaml").unlink()
+        monkeypatch.setenv("TIDEGATE_PORT", port)
+        assert tidegate("calls", "--event", "variable")[0] == 0
+
+    assert [path for path, _ in asked] == [
+        "/api/events?id=file&limit=200",
+        "/api/events?id=variable&limit=200",
+    ]
+
+
+def test_check_names_the_file_it_read(tidegate, tmp_path):
+    named = tmp_path / "other.yaml"
+    named.write_text("server: {workers: 2}")
+
+    assert "other.yaml" in tidegate("check", "--config", str(named))[1]
+    assert "none: defaults" in tidegate("check")[1]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/data/journal"), "/data/journal: Permission denied. "),
+        (OSError(28, "No space left on device", "/data/run"), "/data/run: No space left on device. "),
+    ],
+)
+def test_a_data_folder_that_cannot_be_written_is_one_line(tidegate, monkeypatch, trouble, said):
     def refuse(*_: object, **__: object) -> int:
-        raise PermissionError(13, "Permission denied", "/data/journal")
+        raise trouble
 
     monkeypatch.setattr(supervisor, "run", refuse)
     code, _, err = tidegate("serve")
 
     assert code == 1
-    assert err == ("not allowed: /data/journal. Let this user write there, or choose another: --data-dir.\n")
+    assert err == f"{said}Choose another folder with --data-dir, or let this user write there.\n"
+
+
+def test_an_error_that_names_no_file_is_a_bug_and_keeps_its_trace(tidegate, monkeypatch):
+    def break_(*_: object, **__: object) -> int:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(supervisor, "run", break_)
+    monkeypatch.setattr(sys, "argv", ["tidegate", "serve"])
+    with pytest.raises(ConnectionResetError):
+        cli.main()

@@ -171,6 +171,17 @@ def test_a_clickhouse_server_is_asked(places):
     assert "secret" not in gone.found + gone.remedy
 
 
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [("http://127.0.0.1/d", "127.0.0.1:8123"), ("https://u:p@[::1]/d", "[::1]:8443")],
+)
+def test_a_clickhouse_server_without_a_port_is_asked_where_the_ledger_looks_for_it(places, url, address):
+    row = doctor.store(Settings(clickhouse=ClickHouse(url=url)), places)
+
+    assert row.state == "fail"
+    assert address in row.found
+
+
 def test_keys_say_who_may_call():
     key = Key(name="a", hash="ab" * 32)
 

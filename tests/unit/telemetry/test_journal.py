@@ -68,7 +68,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     append = SegmentWriter.append
     left: list[int] = []
 
-    def fail(self: SegmentWriter, frame: bytes | bytearray) -> None:
+    def fail(self: SegmentWriter, frame: bytes) -> None:
         if left:
             raise OSError(left.pop(), "as told")
         append(self, frame)
@@ -85,6 +85,27 @@ def test_what_is_opened_and_settled_is_in_the_file_at_once(make: Make, tmp_path:
     assert frames(tmp_path) == [Opened(call()), Settled(call(), OK)]
     status = journal.status()
     assert (status.frames, status.lost, status.blocked, status.last_success_us) == (2, 0, False, 7)
+
+
+def test_a_settlement_tells_the_call_it_was_given_and_not_another_of_its_id(
+    make: Make, tmp_path: Path
+) -> None:
+    journal = make()
+    first, other = call(), Call(call_id="a", started_at_us=2, surface="openai.embeddings")
+
+    journal.open(first)
+    journal.settle(first, OK)
+    journal.open(first)
+    journal.settle(other, OK)
+    journal.settle(first, OK)
+
+    assert frames(tmp_path) == [
+        Opened(first),
+        Settled(first, OK),
+        Opened(first),
+        Settled(other, OK),
+        Settled(first, OK),
+    ]
 
 
 def test_bodies_are_joined_and_written_by_the_thread(make: Make, tmp_path: Path) -> None:

@@ -167,3 +167,25 @@ def test_many_names_do_not_fill_the_memory():
         plan(found, f"gpt-{i}")
 
     assert len(found._found) <= 4096
+
+
+def test_a_plan_made_with_one_clients_key_is_nobody_elses():
+    found = resolver()
+
+    secrets = [
+        plan(found, "gpt-5", client_secret=secret, open=True).deployments[0].secret
+        for secret in ("sk-a", "sk-b")
+    ]
+
+    assert secrets == ["sk-a", "sk-b"]
+    with pytest.raises(Unauthenticated):
+        plan(found, "gpt-5")
+
+
+def test_a_plan_that_is_the_same_for_everybody_is_made_once_for_each_surface():
+    found = resolver(KEYS)
+
+    first = plan(found, "openai/gpt-5")
+
+    assert plan(found, "openai/gpt-5", client_secret="sk-client", open=True) is first
+    assert plan(found, "openai/gpt-5", surface="other").deployments[0].native is False

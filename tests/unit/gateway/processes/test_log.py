@@ -6,7 +6,7 @@ import logging
 import re
 import sys
 
-from gateway.processes.serving import EventFormatter
+from gateway.processes.log import EventFormatter
 
 
 def _line(message: str, *, error: bool = False, **fields: object) -> str:
