@@ -25,6 +25,5 @@ class SystemClock:
         """Microseconds since 1970, UTC."""
         return time.time_ns() // 1000
 
-    def monotonic_ns(self) -> int:
-        """Nanoseconds since some fixed moment; never goes back."""
-        return time.monotonic_ns()
+    monotonic_ns = staticmethod(time.monotonic_ns)
+    """Nanoseconds since some fixed moment; never goes back. Read six times a call, so without a detour."""

@@ -12,10 +12,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 import msgspec
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.asgi import Client, Headers, Message, Receive, Scope, Send, read_body
 from gateway.clock import Clock
-from gateway.errors import BadRequest, GatewayError, Unavailable
+from gateway.errors import GatewayError, MethodNotAllowed, Unavailable
 from gateway.exchange import Exchange
 from gateway.ids import uuid7
 from gateway.pipeline import Pipeline, refuse
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 Local = Callable[[], Awaitable[tuple[int, bytes]]]
 """A small answer given in the worker: status and JSON."""
+
+LocalOne = Callable[[str], Awaitable[tuple[int, bytes]]]
 
 EXPOSED = b"x-request-id, x-tidegate-call-id, x-tidegate-event-id, retry-after"
 
@@ -52,7 +55,9 @@ class App:
         default_wire: Wire,
         public: Mapping[str, Local],
         protected: Mapping[str, Local],
+        one_of: Mapping[str, LocalOne],
         cold: ColdPath,
+        refused: Callable[[str], None],
         max_body_bytes: int,
         body_timeout_s: float,
         clock: Clock,
@@ -66,115 +71,94 @@ class App:
         self._public = public
         """`GET` paths that anybody may ask."""
         self._protected = protected
+        self._one_of = one_of
+        """`GET` paths that end in the name of something; by what stands before it."""
         self._cold = cold
+        self._refused = refused
+        """Counts requests that never became a call, by the code of their error."""
         self._max_body_bytes = max_body_bytes
         self._body_timeout_s = body_timeout_s
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        cycle: RequestResponseCycle = send.__self__  # type: ignore[attr-defined]  # uvicorn's, see asgi
         call_id = uuid7()
-        request = _Request(
-            call_id=call_id,
-            started_at_us=self._clock.now_us(),
-            started_ns=self._clock.monotonic_ns(),
-            scope=scope,
-            receive=receive,
-            headers=dict(scope["headers"]),
-            client=Client(send, scope.get("connection"), request_id=call_id.encode()),
-        )
-        client = request.client
-        client.extra = [(b"x-tidegate-call-id", client.request_id)]
+        client = Client(cycle, scope["connection"], call_id.encode())
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         wire = self._wires.get(scope["path"])
         try:
-            if (origin := self._auth.admit(request.headers)) and await _cors(request, origin):
+            if (origin := self._auth.admit(headers)) and await _cors(client, scope, headers, origin):
                 return
-            if wire is not None:
-                await self._hot(request, wire)
+            if wire is not None and scope["method"] == "POST":
+                await self._hot(cycle, client, headers, wire)
+            elif wire is not None:
+                raise MethodNotAllowed(f"{scope['path']} takes POST, not {scope['method']}")
             else:
-                await self._elsewhere(request, send)
+                await self._elsewhere(scope, receive, send, client, headers)
         except GatewayError as error:
+            self._refused(error.code)
+            if wire is not None and not client.event_id:
+                client.event_id = uuid7().encode()  # the call has no identity, but each answer names an event
             await refuse(client, wire or self._default_wire, error)
         except asyncio.CancelledError:
             # The drain ran out. Not raised on: uvicorn would log a trace for each stream still open.
             await refuse(client, wire or self._default_wire, Unavailable("the gateway is stopping"))
         except Exception:  # the top of the stack: a bug becomes a 500 and a log line
-            logger.exception("request_failed", extra={"call_id": request.call_id})
+            logger.exception("request_failed", extra={"call_id": call_id})
             bug = GatewayError("the gateway failed to answer; its log has the call id")
             await refuse(client, wire or self._default_wire, bug)
 
-    async def _hot(self, request: _Request, wire: Wire) -> None:
-        if request.scope["method"] != "POST":
-            error = BadRequest(
-                f"{request.scope['path']} takes POST, not {request.scope['method']}",
-                code="method_not_allowed",
-            )
-            error.status = 405
-            raise error
-        headers = request.headers
+    async def _hot(
+        self, cycle: RequestResponseCycle, client: Client, headers: dict[bytes, bytes], wire: Wire
+    ) -> None:
         principal, secret = self._auth.identify(headers)
         identity = read_identity(headers, principal, uuid7)
-        request.client.extra.append((b"x-tidegate-event-id", _header_value(identity.event_id)))
-        body = await read_body(
-            request.receive,
-            headers,
-            limit=self._max_body_bytes,
-            silence_s=self._body_timeout_s,
-        )
+        client.event_id = _header_value(identity.event_id)
+        body = await read_body(cycle, headers, limit=self._max_body_bytes, silence_s=self._body_timeout_s)
         await self._pipeline.run(
             Exchange(
-                call_id=request.call_id,
+                call_id=client.request_id.decode(),
                 wire=wire,
                 headers=headers,
                 body=body,
-                client=request.client,
-                started_at_us=request.started_at_us,
-                started_ns=request.started_ns,
+                client=client,
+                started_at_us=self._clock.now_us(),
+                started_ns=self._clock.monotonic_ns(),
                 principal=principal,
                 client_secret=secret,
                 identity=identity,
             )
         )
 
-    async def _elsewhere(self, request: _Request, send: Send) -> None:
-        path, method, client = request.scope["path"], request.scope["method"], request.client
-        read = method in {"GET", "HEAD"}
+    async def _elsewhere(
+        self, scope: Scope, receive: Receive, send: Send, client: Client, headers: dict[bytes, bytes]
+    ) -> None:
+        path = scope["path"]
+        read = scope["method"] in {"GET", "HEAD"}
         if read and (local := self._public.get(path)):
             await client.answer(*await local())
             return
-        principal, _ = self._auth.identify(request.headers)
+        principal, _ = self._auth.identify(headers)
         if read and (local := self._protected.get(path)):
             await client.answer(*await local())
             return
-        await self._cold.pass_on(
-            request.scope,
-            request.receive,
-            _noting_start(send, client),
-            extra_headers=[principal_header(principal)],
-        )
+        for prefix, one in self._one_of.items():
+            if read and path.startswith(prefix):
+                await client.answer(*await one(path[len(prefix) :]))
+                return
+        noting = _noting_start(send, client)
+        await self._cold.pass_on(scope, receive, noting, extra_headers=[principal_header(principal)])
 
 
-class _Request(msgspec.Struct):
-    """What came in, before it is known to be a call."""
-
-    call_id: str
-    started_at_us: int
-    started_ns: int
-    scope: Scope
-    receive: Receive
-    headers: dict[bytes, bytes]
-    client: Client
-
-
-async def _cors(request: _Request, origin: bytes) -> bool:
+async def _cors(client: Client, scope: Scope, headers: dict[bytes, bytes], origin: bytes) -> bool:
     """Let a configured origin read the answer; True if this was its preflight and is answered."""
-    client, headers = request.client, request.headers
     client.extra += [
         (b"access-control-allow-origin", origin),
         (b"access-control-expose-headers", EXPOSED),
         (b"vary", b"origin"),
     ]
-    if request.scope["method"] != "OPTIONS" or b"access-control-request-method" not in headers:
+    if scope["method"] != "OPTIONS" or b"access-control-request-method" not in headers:
         return False
     await client.answer(
         204,

@@ -6,6 +6,7 @@
   - Forbidden                  403  a key, a Host or an Origin that may not do this
   - UnknownModel               404  no route, provider or deployment has this name
   - NoSuchPath                 404  nothing lives at this path
+  - MethodNotAllowed           405  something lives at this path, but not for this method
   - TooSlow                    408  the request did not arrive in time
   - TooLarge                   413  the body is over the limit
   - Unavailable                503  a part that this answer needs is away, or the gateway is stopping
@@ -76,6 +77,14 @@ class NoSuchPath(GatewayError):
 
     status = 404
     code = "unknown_url"
+    type = "invalid_request_error"
+
+
+class MethodNotAllowed(GatewayError):
+    """Something lives at this path, but not for this method."""
+
+    status = 405
+    code = "method_not_allowed"
     type = "invalid_request_error"
 
 

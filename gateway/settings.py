@@ -1,6 +1,6 @@
 """The settings of one installation: a frozen tree, made by `gateway.config` and handed down.
 
-Sizes are bytes and times seconds unless the name says otherwise. README documents each field.
+Sizes are bytes and times seconds unless the name says otherwise. `tidegate.example.yaml` documents each field.
 """
 
 from __future__ import annotations

