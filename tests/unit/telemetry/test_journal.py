@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from telemetry import segments
-from telemetry.journal import CUT_BYTES, MOST_BACKLOG, DiskFull, Journal
+from telemetry.journal import AT_ONCE_BYTES, CUT_BYTES, MOST_BACKLOG, DiskFull, Journal
 from telemetry.records import Answer, Call, Frame, Opened, Outcome, Payload, Request, Settled
 from telemetry.segment_writer import SegmentWriter
 
@@ -108,20 +108,32 @@ def test_a_settlement_tells_the_call_it_was_given_and_not_another_of_its_id(
     ]
 
 
-def test_bodies_are_joined_and_written_by_the_thread(make: Make, tmp_path: Path) -> None:
-    journal = make()
+@pytest.mark.parametrize(
+    ("fsync", "size", "thread"),
+    [
+        ("interval", 7, "MainThread"),
+        ("interval", AT_ONCE_BYTES, "MainThread"),
+        ("interval", AT_ONCE_BYTES + 1, "journal"),
+        ("always", 7, "journal"),
+    ],
+)
+def test_bodies_are_joined_and_written_large_ones_by_the_thread(
+    make: Make, tmp_path: Path, fsync: str, size: int, thread: str
+) -> None:
+    journal = make(fsync=fsync)
     threads: list[str] = []
     journal._redact = lambda body: (threads.append(threading.current_thread().name), (body, 0))[1]  # type: ignore[func-returns-value]
-    journal.keep(Request, head(), [b"one ", b"two"])
-    journal.keep(Answer, head(), [b"three"])
+    body = b"x" * size
+    journal.keep(Request, head(), [body[:3], body[3:]])
+    journal.keep(Answer, head(), [body])
     until(lambda: journal.status().frames == 2)
-    assert threads == ["journal", "journal"]
+    assert threads == [thread, thread]
     request, answer = frames(tmp_path)
     assert isinstance(request, Request)
-    assert (request.payload.body, request.payload.bytes_total) == (b"one two", 7)
+    assert (request.payload.body, request.payload.bytes_total) == (body, size)
     assert (request.payload.sha256, request.payload.redactions) == ("", 0)
     assert isinstance(answer, Answer)
-    assert answer.payload.body == b"three"
+    assert answer.payload.body == body
     assert journal.status().backlog_bytes == 0
 
 
@@ -301,7 +313,7 @@ def test_a_backlog_beyond_its_limit_is_worked_off_by_the_caller(make: Make) -> N
         return body, 0
 
     journal = make(redact=clean)
-    journal.keep(Request, head(), [b"first"])
+    journal.keep(Request, head(), [bytes(AT_ONCE_BYTES + 1)])
     assert entered.wait(10)
     big = bytes(MOST_BACKLOG // 2)
     journal.keep(Request, head(), [big], 10)
