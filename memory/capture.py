@@ -1,0 +1,105 @@
+"""What of a conversation is remembered: the user's own words, and nothing of anybody else's. No I/O."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from memory.chain import content_of
+from memory.records import Draft, Evidence, Said, Turn
+from memory.render import is_ours
+from memory.scope import Scope
+from memory.sparse import essence, terms
+
+MAX_TEXT = 2000
+"""Characters of a captured turn that are kept; what is longer is a document more than a statement."""
+_TEXT_PARTS = ("text", "input_text")
+
+
+class _Body(msgspec.Struct):
+    messages: list[Any] = []
+
+
+_BODY = msgspec.json.Decoder(_Body)
+
+Redact = Callable[[str], str]
+"""Takes a text, returns it without secrets."""
+
+
+def heard(
+    body: bytes, scope: Scope, *, call_id: str, occurred_at_us: int, thread_id: str = ""
+) -> Said | None:
+    """Read a chat completion's body as the journal holds it; None if no user says anything in it.
+
+    Never raises: a body may be cut, or be no chat at all, and capture must not stop at it.
+    """
+    try:
+        read = _BODY.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    messages = [message for message in read.messages if isinstance(message, dict)]
+    if not any(user_turns(messages)):
+        return None
+    return Said(
+        call_id=call_id, scope=scope, occurred_at_us=occurred_at_us, messages=messages, thread_id=thread_id
+    )
+
+
+def user_turns(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, str]]:
+    """Yield index and text of each message in which the user says something."""
+    for index, message in enumerate(messages):
+        if message.get("role") == "user" and (text := text_of(message.get("content"))):
+            yield index, text
+
+
+def text_of(content: object) -> str:
+    """Return the text of a message's content, which may come in parts; blocks of ours are left out."""
+    if isinstance(content, str):
+        return "" if is_ours(content) else content.strip()
+    if not isinstance(content, list):
+        return ""
+    texts = [
+        part["text"]
+        for part in content
+        if isinstance(part, dict) and part.get("type") in _TEXT_PARTS and isinstance(part.get("text"), str)
+    ]
+    return "\n".join(text.strip() for text in texts if text.strip() and not is_ours(text))
+
+
+def turns_of(said: Said, *, key: bytes, redact: Redact) -> list[Turn]:
+    """Return the user's turns of one call, in order, ready to be chained and stored."""
+    turns = []
+    for index, words in user_turns(said.messages):
+        text = cut(redact(words))
+        evidence = Evidence(call_id=said.call_id, message_index=index, quote=text, thread_id=said.thread_id)
+        draft = draft_of(text, key=key, occurred_at_us=said.occurred_at_us, evidence=evidence)
+        turns.append(Turn(content=content_of(key, words), draft=draft))
+    return turns
+
+
+def draft_of(text: str, *, key: bytes, occurred_at_us: int, evidence: Evidence | None = None) -> Draft:
+    """Return a draft of a memory that says `text`. Its id is random; the ledger renames a turn by its node."""
+    return Draft(
+        id=str(uuid.uuid4()),
+        text=text,
+        terms=terms(text),
+        same=same_of(key, text),
+        occurred_at_us=occurred_at_us,
+        evidence=evidence,
+    )
+
+
+def same_of(key: bytes, text: str) -> bytes:
+    """Return a digest that texts share which read the same, whatever their case and punctuation."""
+    return content_of(key, essence(text) or text)
+
+
+def cut(text: str) -> str:
+    """Return the text, or its beginning up to a word's end if it is too long."""
+    if len(text) <= MAX_TEXT:
+        return text
+    head = text[:MAX_TEXT]
+    return (head.rsplit(None, 1)[0] if " " in head[-200:] else head) + " …"

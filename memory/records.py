@@ -1,0 +1,165 @@
+"""The values this package stores and returns. Times are microseconds since 1970 (UTC)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.scope import Scope
+
+Vector = NDArray[np.float32]
+"""Of length one."""
+Event = Literal["ADD", "UPDATE", "DELETE"]
+Trust = Literal["user", "assistant", "tool", "document"]
+Terms = dict[int, int]
+"""Hashed terms of a text and how often each occurs."""
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a memory comes from."""
+
+    call_id: str
+    message_index: int
+    quote: str
+    """The exact words; empty once the memory was deleted."""
+    thread_id: str = ""
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A memory about to be stored."""
+
+    id: str
+    text: str
+    terms: Terms
+    same: bytes
+    """Digest of the text without case and punctuation."""
+    occurred_at_us: int
+    trust: Trust = "user"
+    kind: str = "episode"
+    actor: str = ""
+    metadata: dict[str, Any] = {}
+    evidence: Evidence | None = None
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """A user's turn of a conversation: its draft, and what the chain knows it by."""
+
+    content: bytes
+    draft: Draft
+
+
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """One self-contained statement, as it is now."""
+
+    id: str
+    text: str
+    scope: Scope
+    created_at_us: int
+    updated_at_us: int
+    occurred_at_us: int
+    version: int = 1
+    trust: Trust = "user"
+    kind: str = "episode"
+    actor: str = ""
+    metadata: dict[str, Any] = {}
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of a memory's history; its texts are None once the memory was deleted."""
+
+    memory_id: str
+    version: int
+    event: Event
+    old_text: str | None
+    new_text: str | None
+    at_us: int
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Who changed how much, and when; without a word of what."""
+
+    at_us: int
+    action: str
+    actor: str
+    memory_id: str
+    count: int
+
+
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What a scope's memories look like together: all that ranking may know beyond the candidates."""
+
+    documents: int
+    length: int
+    """Terms of all documents, repetitions counted."""
+    frequencies: dict[int, int]
+    """In how many documents each asked term occurs."""
+    vectors: int = 0
+    vector_sum: Vector | None = None
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A memory that an arm of the search found, with what is needed to rank it."""
+
+    id: str
+    text: str
+    terms: Terms
+    same: bytes
+    trust: Trust
+    occurred_at_us: int
+    vector: Vector | None = None
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of the outbox: make the index agree with the ledger about this memory."""
+
+    memory_id: str
+    generation: int
+    attempts: int
+    memory: Memory | None
+    """None: it is deleted and must leave the index."""
+    terms: Terms = {}
+    vector: Vector | None = None
+    """Of the current text by the current embedder, if it was made before."""
+
+
+class SearchHit(msgspec.Struct, frozen=True):
+    """A memory the index found; the higher the score, the better."""
+
+    id: str
+    score: float
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """One call's conversation, for capture: `messages` as in the client's body, secrets already replaced."""
+
+    call_id: str
+    scope: Scope
+    occurred_at_us: int
+    messages: list[dict[str, Any]]
+    thread_id: str = ""
+
+
+class Recall(msgspec.Struct, frozen=True, kw_only=True):
+    """What recall proposes to inject, and why."""
+
+    status: Literal["injected", "empty", "error"]
+    reason: str = ""
+    """Of `empty` and `error`; of `injected` if something was missing: `embedder_unavailable`."""
+    block: str = ""
+    ids: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
+    tokens: int = 0
+    fates: dict[str, str] = {}
+    """Every candidate's id, and what became of it."""
+
+
+class Captured(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a batch."""
+
+    calls: int
+    added: tuple[str, ...]
+    known: int
+    """Turns that were there before."""

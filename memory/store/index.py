@@ -1,0 +1,53 @@
+"""What every index of memories does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from memory.records import SearchHit, Terms, Vector
+from memory.scope import Scope
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """A memory as the index knows it: no word of its text."""
+
+    id: str
+    scope: Scope
+    terms: Terms
+    vector: Vector | None = None
+    """None: the embedder was away; it is found by its words alone."""
+
+
+class Index(Protocol):
+    """Finds candidates. Every search is within a scope; the filter is made here. Raises IndexAway."""
+
+    def put(self, points: Sequence[Point]) -> None:
+        """Add the points, or replace those with the same ids."""
+        ...
+
+    def drop(self, ids: Collection[str]) -> None:
+        """Remove them; those that are not there do not matter."""
+        ...
+
+    def nearest(self, scope: Scope, vector: Vector, limit: int) -> list[SearchHit]:
+        """Return what lies nearest to the vector, best first; the score is the cosine."""
+        ...
+
+    def matching(self, scope: Scope, weights: Mapping[int, float], limit: int) -> list[SearchHit]:
+        """Return what shares terms with the query, best first; `weights` are the terms' rarities."""
+        ...
+
+    def ids(self) -> Iterator[str]:
+        """Yield the ids of all points of all scopes: for reconciliation, not for answers."""
+        ...
+
+    def flush(self) -> None:
+        """Return once everything would survive a power cut."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the folder or the connection."""
+        ...

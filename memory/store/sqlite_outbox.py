@@ -1,0 +1,152 @@
+"""The outbox and the vectors: how the index follows the ledger. Across scopes; nothing here answers anybody."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+
+import msgspec
+import numpy as np
+
+from memory.records import Job, Memory, Terms, Vector
+from memory.scope import Scope
+from memory.store.connection import as_list
+
+_TERMS = msgspec.msgpack.Decoder(Terms)
+
+
+def terms_of(blob: bytes) -> Terms:
+    """Read the terms as they are stored."""
+    return _TERMS.decode(blob)
+
+
+def vector_of(blob: bytes | None) -> Vector | None:
+    """Read a vector as it is stored."""
+    return None if blob is None else np.frombuffer(blob, dtype=np.float32)
+
+
+def memory_of(row: sqlite3.Row) -> Memory:
+    """Read a memory joined with its scope."""
+    return Memory(
+        id=row["id"],
+        text=row["text"],
+        scope=Scope(
+            project=row["project"],
+            environment=row["environment"],
+            user=row["user"],
+            agent=row["agent"],
+            run=row["run"],
+        ),
+        created_at_us=row["created_us"],
+        updated_at_us=row["updated_us"],
+        occurred_at_us=row["occurred_us"],
+        version=row["version"],
+        trust=row["trust"],
+        kind=row["kind"],
+        actor=row["actor"],
+        metadata=msgspec.json.decode(row["metadata"]),
+    )
+
+
+def enqueue(connection: sqlite3.Connection, memory_id: str) -> None:
+    """Have the index look at this memory, at once."""
+    connection.execute(
+        "INSERT INTO outbox (memory_id, generation) VALUES (?, 1)"
+        " ON CONFLICT DO UPDATE SET generation = generation + 1, attempts = 0, due_us = 0",
+        (memory_id,),
+    )
+
+
+def pending(
+    connection: sqlite3.Connection,
+    limit: int,
+    now_us: int,
+    *,
+    fingerprint: str,
+    ids: Collection[str] | None,
+) -> list[Job]:
+    """Return jobs that are due, oldest first; with `ids`, those of these memories, due or not."""
+    rows = connection.execute(
+        "SELECT o.generation, o.attempts, m.*, s.project, s.environment, s.user, s.agent, s.run, v.vector"
+        " FROM outbox o JOIN memories m ON m.id = o.memory_id JOIN scopes s ON s.id = m.scope_id"
+        " LEFT JOIN vectors v ON v.memory_id = m.id AND v.fingerprint = :fingerprint AND v.version = m.version"
+        " WHERE (:ids IS NULL AND o.due_us <= :now)"
+        " OR o.memory_id IN (SELECT value FROM json_each(coalesce(:ids, '[]')))"
+        " ORDER BY o.due_us, o.rowid LIMIT :limit",
+        {
+            "fingerprint": fingerprint,
+            "now": now_us,
+            "limit": limit,
+            "ids": None if ids is None else as_list(ids),
+        },
+    )
+    return [
+        Job(
+            memory_id=row["id"],
+            generation=row["generation"],
+            attempts=row["attempts"],
+            memory=None if row["deleted"] else memory_of(row),
+            terms=terms_of(row["terms"]),
+            vector=vector_of(row["vector"]),
+        )
+        for row in rows
+    ]
+
+
+def indexed(connection: sqlite3.Connection, job: Job, vector: Vector | None, fingerprint: str) -> None:
+    """Drop the job and keep the vector, unless the memory has changed since."""
+    done = connection.execute(
+        "DELETE FROM outbox WHERE memory_id = ? AND generation = ?", (job.memory_id, job.generation)
+    )
+    if not done.rowcount or vector is None or job.memory is None:
+        return
+    (scope_id,) = connection.execute(
+        "SELECT scope_id FROM memories WHERE id = ?", (job.memory_id,)
+    ).fetchone()
+    drop_vectors(connection, scope_id, job.memory_id, fingerprint)
+    connection.execute(
+        "INSERT INTO vectors (memory_id, fingerprint, version, vector) VALUES (?, ?, ?, ?)",
+        (job.memory_id, fingerprint, job.memory.version, vector.tobytes()),
+    )
+    _add_to_sum(connection, scope_id, fingerprint, vector, 1)
+
+
+def drop_vectors(
+    connection: sqlite3.Connection, scope_id: int, memory_id: str, fingerprint: str | None = None
+) -> None:
+    """Forget the memory's vectors, of one embedder or of all, in the sums too."""
+    rows = connection.execute(
+        "DELETE FROM vectors WHERE memory_id = ?1 AND (?2 IS NULL OR fingerprint = ?2)"
+        " RETURNING fingerprint, vector",
+        (memory_id, fingerprint),
+    ).fetchall()
+    for row in rows:
+        gone = np.frombuffer(row["vector"], dtype=np.float32)
+        _add_to_sum(connection, scope_id, row["fingerprint"], -gone, -1)
+
+
+def reconcile(connection: sqlite3.Connection, present: set[str], fingerprint: str) -> tuple[int, list[str]]:
+    """Make jobs for what the index or the vectors lack; return how many, and whose points nobody wants."""
+    rows = connection.execute(
+        "SELECT m.id, v.memory_id AS embedded FROM memories m LEFT JOIN vectors v"
+        " ON v.memory_id = m.id AND v.fingerprint = ? AND v.version = m.version WHERE m.deleted = 0",
+        (fingerprint,),
+    ).fetchall()
+    lacking = [row["id"] for row in rows if row["embedded"] is None or row["id"] not in present]
+    for memory_id in lacking:
+        enqueue(connection, memory_id)
+    return len(lacking), sorted(present - {row["id"] for row in rows})
+
+
+def _add_to_sum(
+    connection: sqlite3.Connection, scope_id: int, fingerprint: str, vector: Vector, count: int
+) -> None:
+    row = connection.execute(
+        "SELECT vectors, total FROM vector_sums WHERE scope_id = ? AND fingerprint = ?",
+        (scope_id, fingerprint),
+    ).fetchone()
+    before = np.frombuffer(row["total"], dtype=np.float32) if row else np.zeros_like(vector)
+    connection.execute(
+        "INSERT OR REPLACE INTO vector_sums (scope_id, fingerprint, vectors, total) VALUES (?, ?, ?, ?)",
+        (scope_id, fingerprint, (row["vectors"] if row else 0) + count, (before + vector).tobytes()),
+    )

@@ -1,0 +1,109 @@
+"""What every index of memories does."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from memory.embed import HashedWords
+from memory.scope import Scope, sees
+from memory.sparse import terms
+from memory.store.edge import EdgeIndex
+from memory.store.index import Index, Point
+from tests.contract.test_memory_ledger import SCOPES
+from tests.fakes.memory_parts import ALICE
+from tests.fakes.memory_store import IndexInMemory
+
+EMBEDDER = HashedWords()
+
+
+@pytest.fixture(params=["edge", "memory"])
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
+    made: Index = (
+        EdgeIndex(tmp_path, fingerprint="model/1", dimensions=EMBEDDER.dimensions)
+        if request.param == "edge"
+        else IndexInMemory()
+    )
+    yield made
+    made.close()
+
+
+def point(text: str, scope: Scope = ALICE, *, embedded: bool = True) -> Point:
+    vector = EMBEDDER.embed([text])[0] if embedded else None
+    return Point(id=str(uuid.uuid4()), scope=scope, terms=terms(text), vector=vector)
+
+
+def near(index: Index, text: str, scope: Scope = ALICE, limit: int = 10) -> list[str]:
+    return [hit.id for hit in index.nearest(scope, EMBEDDER.embed([text])[0], limit)]
+
+
+def match(index: Index, text: str, scope: Scope = ALICE, limit: int = 10) -> list[str]:
+    return [hit.id for hit in index.matching(scope, dict.fromkeys(terms(text), 1.0), limit)]
+
+
+def test_the_nearest_comes_first_with_its_cosine(index: Index) -> None:
+    tea, coffee = point("green tea in the morning"), point("coffee at night")
+    index.put([coffee, tea])
+    hits = index.nearest(ALICE, EMBEDDER.embed(["green tea in the morning"])[0], 10)
+    assert [hit.id for hit in hits] == [tea.id, coffee.id]
+    assert hits[0].score == pytest.approx(1, abs=1e-5)
+    assert near(index, "green tea", limit=1) == [tea.id]
+
+
+def test_words_find_what_shares_them_and_rare_ones_count_more(index: Index) -> None:
+    tea, dog, other = point("green tea"), point("green dog"), point("blue boat")
+    index.put([tea, dog, other])
+    assert sorted(match(index, "green")) == sorted([tea.id, dog.id])
+    (green,), (rex,) = terms("green"), terms("dog")
+    hits = index.matching(ALICE, {green: 0.1, rex: 5.0}, 10)
+    assert [hit.id for hit in hits] == [dog.id, tea.id]
+    assert index.matching(ALICE, {}, 10) == []
+
+
+def test_a_search_never_leaves_its_scope(index: Index) -> None:
+    points = [point("canary", writer) for writer in SCOPES]
+    index.put(points)
+    for reader in SCOPES:
+        visible = sorted(one.id for one in points if sees(reader, one.scope))
+        assert 0 < len(visible) < len(points)
+        assert sorted(near(index, "canary", reader, 100)) == visible
+        assert sorted(match(index, "canary", reader, 100)) == visible
+
+
+def test_a_point_without_a_vector_is_found_by_its_words_alone(index: Index) -> None:
+    one = point("green tea", embedded=False)
+    index.put([one])
+    assert match(index, "tea") == [one.id]
+    assert near(index, "green tea") == []
+    index.put([msgspec.structs.replace(one, vector=EMBEDDER.embed(["green tea"])[0])])
+    assert near(index, "green tea") == [one.id]
+
+
+def test_putting_again_replaces(index: Index) -> None:
+    one = point("green tea")
+    index.put([one])
+    fresh = msgspec.structs.replace(point("blue boat"), id=one.id)
+    index.put([fresh])
+    assert list(index.ids()) == [one.id]
+    assert match(index, "tea") == []
+    assert match(index, "boat") == [one.id]
+
+
+def test_dropping_removes_and_forgives(index: Index) -> None:
+    one, two = point("green tea"), point("green boat")
+    index.put([one, two])
+    index.drop([one.id, str(uuid.uuid4())])
+    index.drop([])
+    assert list(index.ids()) == [two.id]
+    assert match(index, "green") == [two.id]
+    assert near(index, "green") == [two.id]
+
+
+def test_all_ids_are_told_whoever_they_belong_to(index: Index) -> None:
+    points = [point(f"number {number}", SCOPES[number % len(SCOPES)]) for number in range(2100)]
+    index.put(points)
+    assert sorted(index.ids()) == sorted(one.id for one in points)
