@@ -10,6 +10,9 @@ from gateway.principal import Principal
 from gateway.wire.base import Finding, Peek, Reading, Wire
 from telemetry.records import Attempt, Call, Cost, Usage, UsageSource
 
+KEEP_BYTES = 1 << 20
+"""As much of an answer is kept for the payload; the rest is counted."""
+
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Who and what a call belongs to, as its sender says."""
@@ -62,6 +65,8 @@ class Exchange(msgspec.Struct, kw_only=True):
     answer: list[bytes] = msgspec.field(default_factory=list)
     """What the client was sent, for the payload."""
     answer_bytes: int = 0
+    drained: list[bytes] = msgspec.field(default_factory=list)
+    """What the provider went on to send after the client had hung up; for its usage only."""
     finding: Finding = Finding()
     # meter
     usage: Usage = Usage()

@@ -24,6 +24,8 @@ MAX_ID = 255
 MAX_TAGS = 64
 MAX_PROPERTIES = 64
 
+_PLAIN = re.compile(rb"[A-Za-z0-9_.:@/-]{1,255}")
+"""An id that needs no second look; most are."""
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 """Source: W3C Trace Context, section 3.2."""
 
@@ -37,7 +39,7 @@ def read_identity(headers: dict[bytes, bytes], principal: Principal, new_id: Cal
         if not name.startswith(PREFIX):
             continue
         if (field := IDS.get(name)) is not None:
-            found[field] = _identifier(name, value)
+            found[field] = value.decode() if _PLAIN.fullmatch(value) else _identifier(name, value)
         elif name == b"x-tidegate-tags":
             tags = _tags(name, value)
         elif name.startswith(PROPERTY):

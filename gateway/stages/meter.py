@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.exchange import Exchange
+from gateway.exchange import KEEP_BYTES, Exchange
 from gateway.prices.cost import price
 from gateway.prices.table import PriceTable
 from telemetry.records import Cost, Usage
@@ -36,8 +36,9 @@ class Meter:
             return Cost(reason="no_price_table")
         attempt = exchange.attempts[-1]
         at_us = exchange.started_at_us
-        row = self.table.find(attempt.provider, exchange.finding.response_model or attempt.model, at_us)
-        if row is None:
+        served = exchange.finding.response_model or attempt.model
+        row = self.table.find(attempt.provider, served, at_us)
+        if row is None and served != attempt.model:
             row = self.table.find(attempt.provider, attempt.model, at_us)
         return price(row, exchange.usage, version=self.table.version)
 
@@ -45,9 +46,9 @@ class Meter:
 def _estimate(exchange: Exchange) -> Usage:
     if exchange.wire.operation == "embeddings":
         return Usage(input_uncached=_tokens(len(exchange.body)))
-    kept = b"".join(exchange.answer)
+    kept = b"".join(exchange.answer + exchange.drained)
     said = len(exchange.wire.words(exchange.content_type, kept).encode())
-    if kept and exchange.answer_bytes > len(kept):
+    if exchange.answer_bytes > KEEP_BYTES:  # the rest was like the part that was kept
         said = said * exchange.answer_bytes // len(kept)
     return Usage(input_uncached=_tokens(len(exchange.body)), output_text=_tokens(said))
 

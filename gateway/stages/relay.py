@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gateway.clock import Clock
 from gateway.errors import BrokenAnswer, Refused
-from gateway.exchange import Exchange
+from gateway.exchange import KEEP_BYTES, Exchange
 from gateway.providers.base import Headers, Provider
 from gateway.transport import Answer
 from gateway.wire.base import Reading
@@ -16,8 +16,6 @@ from gateway.wire.base import Reading
 HOLD_BYTES = 1 << 20
 """A whole (not streamed) answer up to this size is sent when its end is seen, so that one that
 breaks off becomes an error the client can read."""
-KEEP_BYTES = 1 << 20
-"""As much of an answer is kept for the payload; the rest is counted."""
 DRAIN_BYTES = 1 << 20
 """As much is read for its usage once the client is gone."""
 FRAMING = frozenset({b"content-length", b"content-encoding"})
@@ -84,6 +82,7 @@ class Relay:
             if not exchange.first_token_ns and reading.began:
                 exchange.first_token_ns = self._clock.monotonic_ns()
             if client.gone:
+                exchange.drained.append(plain)
                 drained += len(chunk)
                 if drained > DRAIN_BYTES:
                     return

@@ -11,7 +11,6 @@ import msgspec
 from gateway.clock import Clock
 from gateway.errors import UnknownModel, UpstreamFailed
 from gateway.exchange import Exchange
-from gateway.providers.base import Outgoing
 from gateway.routing.deployments import Deployment, Plan
 from gateway.routing.resolve import Resolver
 from gateway.settings import Timeouts
@@ -89,7 +88,9 @@ class Router:
         outgoing = provider.request(
             exchange.wire.surface, exchange.headers, body, secret=deployment.secret, stream=peek.stream
         )
-        trial = _Trial(deployment, await _sha256(outgoing), self._clock.monotonic_ns())
+        small = len(body) <= HASH_INLINE_BYTES
+        digest = hashlib.sha256(body) if small else await asyncio.to_thread(hashlib.sha256, body)
+        trial = _Trial(deployment, digest.hexdigest(), self._clock.monotonic_ns())
         transport = self._transports[outgoing.origin.scheme]
         try:
             async with transport.open(outgoing, timeouts, stream=peek.stream) as answer:
@@ -166,10 +167,3 @@ def _request_id(answer: Answer) -> str:
         if name == b"x-request-id":
             return value.decode("latin-1")
     return ""
-
-
-async def _sha256(outgoing: Outgoing) -> str:
-    if len(outgoing.body) <= HASH_INLINE_BYTES:
-        return hashlib.sha256(outgoing.body).hexdigest()
-    digest = await asyncio.to_thread(hashlib.sha256, outgoing.body)
-    return digest.hexdigest()

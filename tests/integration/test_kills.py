@@ -1,0 +1,192 @@
+"""Kill -9, again and again, anybody, at any moment: what was answered is in the ledger once."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.callers import Callers, asked_events, call, leisurely
+from tests.fakes.provider import Provider
+from tests.fakes.tidegate import PATIENCE_S, Tidegate, eventually
+
+VICTIMS = ("worker", "telemetry", "hub", "supervisor")
+
+
+def config(provider: Provider) -> dict[str, Any]:
+    return {
+        "providers": {"fake": {"base_url": provider.base_url, "api_key": "x"}},
+        "server": {"drain_s": 1, "workers": 2},
+    }
+
+
+class Storm:
+    """A house, callers who never stop, and somebody who kills."""
+
+    def __init__(self, house: Tidegate, source: random.Random) -> None:
+        self.house = house
+        self.in_an_insert = 0
+        self.cut: list[str] = []
+        """Events of calls that were under way in a worker when it was killed."""
+        self._source = source
+        self._plan = house.data / "journal" / "store.plan"
+        """There while a batch is being delivered."""
+
+    def strike(self, victim: str) -> None:
+        """Kill -9 one of them."""
+        match victim:
+            case "worker":
+                self._kill_a_worker()
+            case "telemetry":
+                self._kill_in_an_insert()
+            case "hub":
+                self.house.kill("hub")
+            case _:
+                self.house.stop(signal.SIGKILL)
+                self.house.start()
+
+    def _kill_a_worker(self) -> None:
+        """Kill the one that is answering us."""
+        event = f"cut-{len(self.cut)}"
+        workers = set(self.house.pids("worker"))
+
+        def kill() -> None:
+            for pid in workers:  # which of them has our stream, nobody can tell
+                os.kill(pid, signal.SIGKILL)
+
+        heard = call(
+            self.house, "sandbox/pace-200", event=event, stream=True, on_first=kill, sandbox={"chunks": 50}
+        )
+        assert not heard.whole
+        self.cut.append(event)
+
+    def _kill_in_an_insert(self) -> None:
+        """Kill the process somewhere between the plan of a batch and its end, by the last batch's measure."""
+        pid = eventually(lambda: self.house.pids("telemetry"), what="a telemetry process")[0]
+        self._await_plan(there=False)
+        self._await_plan(there=True)
+        began = time.monotonic()
+        self._await_plan(there=False)
+        lasts_s = time.monotonic() - began
+        while True:
+            self._await_plan(there=True)
+            time.sleep(self._source.random() * lasts_s)
+            os.kill(pid, signal.SIGSTOP)
+            if self._plan.exists():
+                break
+            os.kill(pid, signal.SIGCONT)  # it was quicker this time
+        os.kill(pid, signal.SIGKILL)
+        self.in_an_insert += 1
+
+    def _await_plan(self, *, there: bool) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while self._plan.exists() is not there:
+            assert time.monotonic() < deadline, "the collector does nothing"
+            time.sleep(0.0005)
+
+
+def settled_down(house: Tidegate) -> dict[str, int]:
+    """Wait until the collector has everything; return its counts."""
+
+    def look() -> dict[str, int] | None:
+        sinks = {sink["name"]: sink for sink in house.get("/health/ready").json()["sinks"]}
+        if not sinks.get("collector", {}).get("ok"):
+            return None
+        detail = sinks["collector"]["detail"]
+        done = detail["lag_bytes"] == detail["open_calls"] == 0
+        return detail["counts"] if done else None
+
+    return eventually(look, what="the collector to have everything")
+
+
+def run_storm(tmp_path: Path, victims: list[str], seed: int) -> None:
+    """Kill the victims in an order that the seed decides, then read the ledger."""
+    print(f"seed {seed}")  # noqa: T201 - to repeat a failure
+    source = random.Random(seed)
+    source.shuffle(victims)
+    with Provider(leisurely).in_thread() as provider, Tidegate(tmp_path, config(provider)) as house:
+        storm = Storm(house, source)
+        with Callers(house) as callers:
+            for victim in victims:
+                callers.await_more(source.randrange(1, 12))
+                storm.strike(victim)
+            callers.await_more(3)
+        house.stop(signal.SIGKILL)
+        house.start()
+        counts = settled_down(house)
+        rows = house.calls()
+        check(rows, callers, provider, storm)
+        assert counts["opened"] == counts["settled"] + counts["interrupted"]
+        assert counts["opened"] + counts["unopened"] == len(rows)
+        assert storm.in_an_insert == victims.count("telemetry")
+        print(f"{len(rows)} calls, {len(callers.answered)} answered, {counts}")  # noqa: T201
+
+
+def check(rows: list[dict[str, Any]], callers: Callers, provider: Provider, storm: Storm) -> None:
+    by_event = {row["event_id"]: row for row in rows}
+    twice = [name for name, count in Counter(row["event_id"] for row in rows).items() if count > 1]
+    assert twice == []
+    assert len({row["call_id"] for row in rows}) == len(rows)
+    assert set(by_event) <= set(callers.tried) | set(storm.cut)
+    for event, heard in callers.answered.items():
+        assert (by_event[event]["status"], by_event[event]["call_id"]) == ("ok", heard.call_id)
+    assert asked_events(provider) <= set(by_event), "a provider was asked and nobody remembers"
+    for event in storm.cut:
+        (row,) = storm.house.calls(event_id=event)
+        assert row["status"] == "interrupted"
+    lost = [row["event_id"] for row in rows if row["status"] == "interrupted"]
+    assert not set(lost) & set(callers.answered)
+
+
+def test_whoever_is_killed_every_answered_call_is_in_the_ledger_once(tmp_path: Path) -> None:
+    run_storm(tmp_path, [*VICTIMS, *["telemetry"] * 2], seed=20261121)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("seed", range(3))
+def test_a_long_storm_of_kills_loses_and_doubles_nothing(tmp_path: Path, seed: int) -> None:
+    run_storm(tmp_path, list(VICTIMS) * 20, seed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+@pytest.mark.parametrize("role", ["hub", "telemetry"])
+def test_without_a_process_behind_it_a_call_succeeds_as_quickly(
+    house: Tidegate, role: str, number: signal.Signals
+) -> None:
+    pid = eventually(lambda: house.pids(role), what=f"a {role}")[0]
+    os.kill(pid, number)
+    took = []
+    for turn in range(20):
+        started = time.monotonic()
+        heard = call(house, "sandbox/echo", event=f"{role}-{number}-{turn}", stream=turn % 2 == 0)
+        took.append(time.monotonic() - started)
+        assert heard.answered
+    assert house.get("/health/ready").status == 200
+    if number == signal.SIGSTOP:
+        os.kill(pid, signal.SIGCONT)
+
+    assert sorted(took)[10] < 0.25
+    assert max(took) < 2
+    for turn in range(20):
+        assert house.await_calls(1, event_id=f"{role}-{number}-{turn}")[0]["status"] == "ok"
+
+
+def test_a_worker_that_starts_while_nobody_behind_it_answers_serves_all_the_same(house: Tidegate) -> None:
+    stopped = [house.pids(role)[0] for role in ("hub", "telemetry")]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        first = house.kill("worker")
+        eventually(lambda: house.pids("worker") not in ([], [first]), what="another worker")
+        assert call(house, "sandbox/echo", event="alone").answered
+        assert house.get("/health/ready").json()["status"] == "degraded"
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    assert house.await_calls(1, event_id="alone")[0]["status"] == "ok"
