@@ -6,8 +6,8 @@ alone: read the columns against each other, not against the table.
 
 from __future__ import annotations
 
-import cProfile
 import contextlib
+import cProfile
 import pstats
 import sys
 import tempfile
