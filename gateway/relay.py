@@ -17,7 +17,7 @@ from gateway.tasks import spawn
 from gateway.transport import Answer
 
 _WEEK_S = 7 * 24 * 3600
-PATIENCE = Timeouts(connect_s=10, first_byte_s=600, idle_s=3600, total_s=_WEEK_S)
+PATIENCE = Timeouts(connect_s=10, first_byte_s=60, idle_s=3600, total_s=_WEEK_S)
 """A request waits in the socket while the other process restarts; a page may be silent for long."""
 _RETRY_AFTER_S = 1.0
 
