@@ -12,9 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from gateway.asgi import Client, Headers, Message, Receive, Scope, Send, read_body
+from gateway.asgi import Asgi, Client, Headers, Receive, Scope, Send, read_body
 from gateway.clock import Clock
 from gateway.errors import GatewayError, MethodNotAllowed, Unavailable
 from gateway.exchange import Exchange
@@ -44,7 +43,7 @@ class ColdPath(Protocol):
 
 
 class App:
-    """The ASGI application of a worker."""
+    """A worker's application: answers one request after another, each in a task of its own."""
 
     def __init__(
         self,
@@ -80,22 +79,21 @@ class App:
         self._body_timeout_s = body_timeout_s
         self._clock = clock
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, client: Client) -> None:
         """Answer one request."""
-        cycle: RequestResponseCycle = send.__self__  # type: ignore[attr-defined]  # uvicorn's, see asgi
         call_id = uuid7()
-        client = Client(cycle, scope["connection"], call_id.encode())
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        wire = self._wires.get(scope["path"])
+        client.request_id = call_id.encode()
+        headers = dict(client.headers)
+        wire = self._wires.get(client.path)
         try:
-            if (origin := self._auth.admit(headers)) and await _cors(client, scope, headers, origin):
+            if (origin := self._auth.admit(headers)) and await _cors(client, headers, origin):
                 return
-            if wire is not None and scope["method"] == "POST":
-                await self._hot(cycle, client, headers, wire)
+            if wire is not None and client.method == "POST":
+                await self._hot(client, headers, wire)
             elif wire is not None:
-                raise MethodNotAllowed(f"{scope['path']} takes POST, not {scope['method']}")
+                raise MethodNotAllowed(f"{client.path} takes POST, not {client.method}")
             else:
-                await self._elsewhere(scope, receive, send, client, headers)
+                await self._elsewhere(client, headers)
         except GatewayError as error:
             self._refused(error.code)
             if wire is not None and not client.event_id:
@@ -109,13 +107,11 @@ class App:
             bug = GatewayError("the gateway failed to answer; its log has the call id")
             await refuse(client, wire or self._default_wire, bug)
 
-    async def _hot(
-        self, cycle: RequestResponseCycle, client: Client, headers: dict[bytes, bytes], wire: Wire
-    ) -> None:
+    async def _hot(self, client: Client, headers: dict[bytes, bytes], wire: Wire) -> None:
         principal, secret = self._auth.identify(headers)
         identity = read_identity(headers, principal, uuid7)
         client.event_id = _header_value(identity.event_id)
-        body = await read_body(cycle, headers, limit=self._max_body_bytes, silence_s=self._body_timeout_s)
+        body = await read_body(client, headers, limit=self._max_body_bytes, silence_s=self._body_timeout_s)
         await self._pipeline.run(
             Exchange(
                 call_id=client.request_id.decode(),
@@ -131,11 +127,9 @@ class App:
             )
         )
 
-    async def _elsewhere(
-        self, scope: Scope, receive: Receive, send: Send, client: Client, headers: dict[bytes, bytes]
-    ) -> None:
-        path = scope["path"]
-        read = scope["method"] in {"GET", "HEAD"}
+    async def _elsewhere(self, client: Client, headers: dict[bytes, bytes]) -> None:
+        path = client.path
+        read = client.method in {"GET", "HEAD"}
         if read and (local := self._public.get(path)):
             await client.answer(*await local())
             return
@@ -147,18 +141,19 @@ class App:
             if read and path.startswith(prefix):
                 await client.answer(*await one(path[len(prefix) :]))
                 return
-        noting = _noting_start(send, client)
-        await self._cold.pass_on(scope, receive, noting, extra_headers=[principal_header(principal)])
+        asgi = Asgi(client)
+        extra = [principal_header(principal)]
+        await self._cold.pass_on(asgi.scope(), asgi.receive, asgi.send, extra_headers=extra)
 
 
-async def _cors(client: Client, scope: Scope, headers: dict[bytes, bytes], origin: bytes) -> bool:
+async def _cors(client: Client, headers: dict[bytes, bytes], origin: bytes) -> bool:
     """Let a configured origin read the answer; True if this was its preflight and is answered."""
     client.extra += [
         (b"access-control-allow-origin", origin),
         (b"access-control-expose-headers", EXPOSED),
         (b"vary", b"origin"),
     ]
-    if scope["method"] != "OPTIONS" or b"access-control-request-method" not in headers:
+    if client.method != "OPTIONS" or b"access-control-request-method" not in headers:
         return False
     await client.answer(
         204,
@@ -175,19 +170,6 @@ async def _cors(client: Client, scope: Scope, headers: dict[bytes, bytes], origi
 def principal_header(principal: Principal) -> tuple[bytes, bytes]:
     """Return the header by which a worker tells the other processes who is asking."""
     return (b"x-tidegate-principal", msgspec.json.encode(principal))
-
-
-def _noting_start(send: Send, client: Client) -> Send:
-    """Let the client know that an answer has begun, so that an error afterwards cuts it."""
-
-    async def noting(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            client.started = True
-            headers: Headers = list(message["headers"])
-            message["headers"] = headers + client.ours(headers)
-        await send(message)
-
-    return noting
 
 
 def _header_value(text: str) -> bytes:

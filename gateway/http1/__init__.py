@@ -1,4 +1,5 @@
-"""HTTP/1.1 as a client speaks it: one connection, one request at a time.
+"""HTTP/1.1, both sides of it.
 
-`request` renders, `reply` parses and keeps the clocks, `connection` ties both to a transport.
+As a client, one connection with one request at a time: `request` renders, `reply` parses and keeps the
+clocks, `connection` ties both to a transport. `server` is the public port's side.
 """

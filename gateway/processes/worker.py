@@ -16,11 +16,11 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from gateway.asgi import Connection, close_slow, connection_class
 from gateway.clock import Clock, SystemClock
 from gateway.endpoints import App, principal_header
 from gateway.errors import GatewayError, UnknownModel
 from gateway.health import Health
+from gateway.http1.server import Connection, close_slow, connection_class
 from gateway.link import LinkClient
 from gateway.pipeline import Pipeline
 from gateway.prices.table import PriceTable
@@ -221,8 +221,6 @@ def own_secret(path: Path) -> bytes:
 
     On a full disk it lasts as long as the process.
     """
-    with contextlib.suppress(FileNotFoundError):
-        return path.read_bytes()
     fresh = os.urandom(32)
     draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
