@@ -63,7 +63,7 @@ def build(title: str, page: Page) -> Tree:
     """Make the tree: calls in the order the API gave them, attempts below, totals last."""
     tree = Tree(f"[bold]{escape(title)}[/bold]")
     if not page.calls:
-        tree.add("[dim]no calls[/dim]")
+        tree.add("[dim]no calls (one appears within a second of its end)[/dim]")
         return tree
     for call in page.calls:
         _add_call(tree, call)
