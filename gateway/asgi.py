@@ -211,6 +211,12 @@ class Client:
         """Begin an answer with status and headers, ours added; they go out with the first part of its body."""
         self._unsent = self._head(status, headers)
 
+    def flush(self) -> None:
+        """Send status and headers now, as their body may be long in coming."""
+        if self._unsent and not self.gone:
+            self._transport.write(self._unsent)
+        self._unsent = b""
+
     async def send(self, chunk: bytes) -> None:
         """Send a part of the body; waits while the client does not read."""
         if not chunk or self.gone or self._bodiless:
@@ -312,7 +318,10 @@ async def read_body(client: Client, headers: dict[bytes, bytes], *, limit: int, 
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     if client.complete:  # it came together with the headers
-        return client.taken()
+        body = client.taken()
+        if len(body) > limit:
+            raise _too_large(limit)
+        return body
     parts: list[bytes] = []
     size = 0
     while True:
@@ -372,6 +381,7 @@ class Asgi:
         client = self._client
         if message["type"] == "http.response.start":
             await client.start(message["status"], list(message["headers"]))
+            client.flush()
         elif message.get("more_body", False):
             await client.send(message.get("body", b""))
         else:

@@ -324,6 +324,49 @@ async def test_a_client_that_leaves_in_its_body_is_noticed() -> None:
     ]
 
 
+async def test_the_head_of_an_answer_in_asgis_words_does_not_wait_for_its_body() -> None:
+    go_on = asyncio.Event()
+
+    async def begin(client: Client) -> None:
+        send = Asgi(client).send
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"text/event-stream")],
+            }
+        )
+        await go_on.wait()
+        await send({"type": "http.response.body", "body": b"late"})
+
+    line = Line(begin)
+    line.hear(post("/", b"x"))
+    await line.settle()
+    before = bytes(line.wire.written)
+    go_on.set()
+    await line.settle()
+
+    assert before.startswith(b"HTTP/1.1 200")
+    assert before.endswith(b"\r\n\r\n")
+    assert bytes(line.wire.written) == before + b"4\r\nlate\r\n0\r\n\r\n"
+
+
+async def test_a_body_over_the_limit_is_refused_also_when_it_came_at_once() -> None:
+    refused: list[GatewayError] = []
+
+    async def read(client: Client) -> None:
+        try:
+            await read_body(client, {}, limit=4, silence_s=1)
+        except GatewayError as error:
+            refused.append(error)
+
+    line = Line(read)
+    line.hear(chunked("/", b"too", b"long"))
+    await line.settle()
+
+    assert [error.status for error in refused] == [413]
+
+
 async def test_who_asks_before_the_body_is_told_to_go_on_once() -> None:
     line = Line(tell)
     sent = post("/", b"body", "Expect: 100-continue")
