@@ -5,7 +5,6 @@
   - Unauthenticated            401  no key, or a key nobody issued
   - Forbidden                  403  a key, a Host or an Origin that may not do this
   - UnknownModel               404  no route, provider or deployment has this name
-  - NoSuchPath                 404  nothing lives at this path
   - MethodNotAllowed           405  something lives at this path, but not for this method
   - TooSlow                    408  the request did not arrive in time
   - TooLarge                   413  the body is over the limit
@@ -69,14 +68,6 @@ class UnknownModel(GatewayError):
 
     status = 404
     code = "model_not_found"
-    type = "invalid_request_error"
-
-
-class NoSuchPath(GatewayError):
-    """Nothing lives at this path."""
-
-    status = 404
-    code = "unknown_url"
     type = "invalid_request_error"
 
 

@@ -57,7 +57,7 @@ HOT_PATHS: Mapping[str, Callable[[], Wire]] = {
     "/embeddings": OpenAIEmbeddings,
 }
 """Wire format of each path; base URLs work with and without `/v1`."""
-MAX_HEADER_UNIT = 1024
+KB = 1 << 10
 MB = 1 << 20
 PRICES_EVERY_S = 5.0
 SLOW_EVERY_S = 1.0
@@ -136,7 +136,7 @@ class Worker:
             clock=clock,
         )
         self._connections: type[Connection] = connection_class(
-            max_header_bytes=settings.server.max_header_kb * MAX_HEADER_UNIT,
+            max_header_bytes=settings.server.max_header_kb * KB,
             render=wires["/chat/completions"].error,
         )
 
