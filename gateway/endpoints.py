@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from gateway import surfaces
 from gateway.asgi import Asgi, Client, Headers, Receive, Scope, Send, read_body
 from gateway.clock import Clock
 from gateway.errors import GatewayError, MethodNotAllowed, Unavailable
@@ -22,7 +23,7 @@ from gateway.pipeline import Pipeline, refuse
 from gateway.principal import Principal
 from gateway.stages.auth import Auth
 from gateway.stages.identity import read_identity
-from gateway.wire.base import Wire
+from gateway.surfaces import Surface
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +51,6 @@ class App:
         *,
         auth: Auth,
         pipeline: Pipeline,
-        wires: Mapping[str, Wire],
-        default_wire: Wire,
         public: Mapping[str, Local],
         protected: Mapping[str, Local],
         one_of: Mapping[str, LocalOne],
@@ -63,10 +62,6 @@ class App:
     ) -> None:
         self._auth = auth
         self._pipeline = pipeline
-        self._wires = wires
-        """Hot `POST` paths."""
-        self._default_wire = default_wire
-        """Renders the errors of paths that have no wire of their own."""
         self._public = public
         """`GET` paths that anybody may ask."""
         self._protected = protected
@@ -84,30 +79,31 @@ class App:
         call_id = uuid7()
         client.request_id = call_id.encode()
         headers = dict(client.headers)
-        wire = self._wires.get(client.path)
+        surface = surfaces.find(client.path)
+        wire = surface.wire if surface is not None else surfaces.DEFAULT
         try:
             if (origin := self._auth.admit(headers)) and await _cors(client, headers, origin):
                 return
-            if wire is not None and client.method == "POST":
-                await self._hot(client, headers, wire)
-            elif wire is not None:
-                raise MethodNotAllowed(f"{client.path} takes POST, not {client.method}")
-            else:
+            if surface is None:
                 await self._elsewhere(client, headers)
+            elif client.method == "POST":
+                await self._hot(client, headers, surface)
+            else:
+                raise MethodNotAllowed(f"{client.path} takes POST, not {client.method}")
         except GatewayError as error:
             self._refused(error.code)
-            if wire is not None and not client.event_id:
+            if surface is not None and not client.event_id:
                 client.event_id = uuid7().encode()  # the call has no identity, but each answer names an event
-            await refuse(client, wire or self._default_wire, error)
+            await refuse(client, wire, error)
         except asyncio.CancelledError:
             # The drain ran out. Not raised on: uvicorn would log a trace for each stream still open.
-            await refuse(client, wire or self._default_wire, Unavailable("the gateway is stopping"))
+            await refuse(client, wire, Unavailable("the gateway is stopping"))
         except Exception:  # the top of the stack: a bug becomes a 500 and a log line
             logger.exception("request_failed", extra={"call_id": call_id})
             bug = GatewayError("the gateway failed to answer; its log has the call id")
-            await refuse(client, wire or self._default_wire, bug)
+            await refuse(client, wire, bug)
 
-    async def _hot(self, client: Client, headers: dict[bytes, bytes], wire: Wire) -> None:
+    async def _hot(self, client: Client, headers: dict[bytes, bytes], surface: Surface) -> None:
         principal, secret = self._auth.identify(headers)
         identity = read_identity(headers, principal, uuid7)
         client.event_id = _header_value(identity.event_id)
@@ -115,9 +111,11 @@ class App:
         await self._pipeline.run(
             Exchange(
                 call_id=client.request_id.decode(),
-                wire=wire,
+                wire=surface.wire,
                 headers=headers,
                 body=body,
+                named=surface.model,
+                query=client.query,
                 client=client,
                 started_at_us=self._clock.now_us(),
                 started_ns=self._clock.monotonic_ns(),

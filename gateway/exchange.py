@@ -8,7 +8,7 @@ from gateway.asgi import Client
 from gateway.errors import GatewayError
 from gateway.principal import Principal
 from gateway.wire.base import Finding, Peek, Reading, Wire
-from telemetry.records import Attempt, Call, Cost, Usage, UsageSource
+from telemetry.records import Attempt, Call, Cost, Injection, MemorySwitch, Usage, UsageSource
 
 KEEP_BYTES = 1 << 20
 """As much of an answer is kept for the payload; the rest is counted."""
@@ -42,6 +42,9 @@ class Exchange(msgspec.Struct, kw_only=True):
     headers: dict[bytes, bytes]
     """Lower-case names; of a repeated header the last value."""
     body: bytes
+    named: str = ""
+    """The model, where the path names it."""
+    query: bytes = b""
     client: Client
     started_at_us: int
     started_ns: int
@@ -54,6 +57,9 @@ class Exchange(msgspec.Struct, kw_only=True):
     # route
     peek: Peek | None = None
     route: str = ""
+    # memory
+    memory_switch: MemorySwitch = "on"
+    memory: Injection = Injection()
     # record: set once the journal holds `Opened`
     call: Call | None = None
     # route, relay

@@ -108,6 +108,29 @@ class ClickHouse(Section, frozen=True):
     clustered: bool = False
 
 
+class Embedder(Section, frozen=True):
+    """What turns text into vectors: the local model, or an OpenAI-compatible `/embeddings` endpoint."""
+
+    base_url: str = ""
+    """`http://host/v1`; empty: the local MiniLM."""
+    model: str = ""
+    api_key: str = ""
+    dimensions: int = 0
+    """Of an endpoint's vectors; needed with `base_url`."""
+
+
+class Memory(Section, frozen=True):
+    """What users said in earlier calls, put into later ones."""
+
+    enabled: bool = True
+    default: Literal["on", "read", "write", "off"] = "on"
+    """For calls that do not say: `x-tidegate-memory`."""
+    deadline_ms: int = 250
+    """A recall that takes longer is given up, and the call goes on without."""
+    budget_tokens: int = 900
+    embedder: Embedder = Embedder()
+
+
 class Network(Section, frozen=True):
     """The way out. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY unless set here."""
 
@@ -138,6 +161,7 @@ class Settings(Section, frozen=True):
     timeouts: Timeouts = Timeouts()
     journal: Journal = Journal()
     clickhouse: ClickHouse = ClickHouse()
+    memory: Memory = Memory()
     network: Network = Network()
     prices: dict[str, PriceOverride] = {}
     """By `provider/model`; they win over every table."""

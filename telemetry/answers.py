@@ -151,6 +151,28 @@ class Group(Page):
     last_at: str | None = None
 
 
+class EventAnswer(Totals):
+    """An event as a list of them shows it; its sums are of all its calls."""
+
+    event_id: str
+    models: list[str]
+    """At most five, as `user_ids`."""
+    user_ids: list[str]
+    first_at: str
+    last_at: str
+    total_us: int
+    """From the beginning of its first call to the end of the last one."""
+    request_preview: str = ""
+    """Of the newest call that matched."""
+
+
+class Events(BaseModel):
+    """Some events, the one that was active last first, and where to go on."""
+
+    events: list[EventAnswer]
+    next_cursor: str | None = None
+
+
 class CostRow(Totals):
     """One line of a user's cost; `day` and `model` only if grouped by them."""
 

@@ -15,6 +15,8 @@ from telemetry.answers import (
     CallAnswer,
     CallDetail,
     CostRow,
+    EventAnswer,
+    Events,
     Group,
     Page,
     PayloadAnswer,
@@ -33,6 +35,8 @@ _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-
 _HOUR_US = 3_600_000_000
 _END_OF_TIME_US = 4_102_444_800_000_000  # 2100; DateTime64 goes further, toStartOfHour does not
 _ALL = 1_000_000
+_LOOK_BACK_US = (_HOUR_US, 24 * _HOUR_US, 7 * 24 * _HOUR_US, 31 * 24 * _HOUR_US)
+"""How far a list of events reads at first: a page is usually full before it has to go on."""
 
 Who = Literal["event_id", "thread_id", "user_id"]
 
@@ -56,6 +60,19 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     thread_id: str = ""
     model: str = ""
     status: str = ""
+
+
+class EventFilters(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list of events is narrowed by: an event is shown if one of its calls matches all of it."""
+
+    status: str = ""
+    model: str = ""
+    user_id: str = ""
+    thread_id: str = ""
+    text: str = ""
+    """In its id, an error message, or the beginning of what was said."""
+    from_us: int = 0
+    to_us: int = _END_OF_TIME_US
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -143,6 +160,50 @@ class Questions:
             first_at=iso(sums["first_us"]) if some else None,
             last_at=iso(sums["last_us"]) if some else None,
         )
+
+    def events(self, scope: Scope, filters: EventFilters, *, limit: int, cursor: str) -> Events:
+        """Return a page of events, the one with the newest matching call first."""
+        before = _place(cursor) if cursor else Place(filters.to_us, "\U0010ffff")
+        latest = min(before.started_at_us, filters.to_us)
+        found: list[Row] = []
+        for from_us in (*(latest - reach for reach in _LOOK_BACK_US), 0):
+            parameters: dict[str, Parameter] = {
+                **scope.parameters(),
+                **msgspec.structs.asdict(filters),
+                "from_us": max(from_us, filters.from_us),
+                "before_us": before.started_at_us,
+                "before_id": before.call_id,
+                "limit": limit + 1,
+            }
+            found = self._ask("events_recent", parameters)
+            if len(found) > limit or from_us <= filters.from_us:
+                break
+        page, more = found[:limit], len(found) > limit
+        last = Place(page[-1]["last_us"], page[-1]["event_id"]) if more else None
+        return Events(events=self._told(scope, page), next_cursor=_cursor(last) if last else None)
+
+    def _told(self, scope: Scope, found: list[Row]) -> list[EventAnswer]:
+        """Say of each event what all its calls used, and how its newest one began."""
+        if not found:
+            return []
+        ids: list[str] = [row["event_id"] for row in found]
+        sums = {row["event_id"]: row for row in self._ask("events_totals", {**scope.parameters(), "ids": ids})}
+        calls = [{"call_id": row["last_call_id"], "started_at_us": row["last_us"]} for row in found]
+        self._add_previews(scope, calls)
+        return [
+            EventAnswer(
+                **totals(sums[row["event_id"]]).model_dump(),
+                event_id=row["event_id"],
+                models=list(sums[row["event_id"]]["models"]),
+                user_ids=list(sums[row["event_id"]]["user_ids"]),
+                first_at=iso(sums[row["event_id"]]["first_us"]),
+                last_at=iso(row["last_us"]),
+                total_us=sums[row["event_id"]]["total_us"],
+                request_preview=call["request_preview"],
+            )
+            for row, call in zip(found, calls, strict=True)
+            if row["event_id"] in sums
+        ]
 
     def user_cost(
         self,

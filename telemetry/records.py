@@ -22,6 +22,8 @@ import msgspec
 
 Status = Literal["ok", "error", "cancelled", "interrupted"]
 UsageSource = Literal["provider", "estimated", "none"]
+MemorySwitch = Literal["on", "read", "write", "off"]
+"""Whether memories go into a call (`on`, `read`), and whether it is remembered (`on`, `write`)."""
 Capture = Literal["full", "cut", "lost", "none"]
 
 
@@ -103,8 +105,27 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     stream: bool = False
     parameters: dict[str, bool | int | float | str] = {}
     request_bytes: int = 0
+    memory: MemorySwitch = "on"
     gateway: str = ""
     """Version of the gateway that wrote this."""
+
+
+class Injection(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Which memories went into the prompt of a call, or why none did."""
+
+    status: str = ""
+    """`injected`, `empty`, `skipped:<reason>`, `timeout`, `error`; empty where memory is not set up."""
+    ids: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
+    """From 0 to 1, one for each of `ids`."""
+    tokens: int = 0
+    """Of the block, estimated."""
+    latency_us: int = 0
+    """How long the request waited for it."""
+    block: str = ""
+    """The text as it was inserted."""
+    anchor: int = -1
+    """Index of the message it was added to."""
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -161,6 +182,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     response_bytes: int = 0
     capture: Capture = "full"
     """Whether the payload frames hold all of what passed."""
+    memory: Injection = Injection()
 
 
 class Opened(msgspec.Struct, frozen=True, tag_field="frame", tag="opened"):

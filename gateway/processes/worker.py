@@ -9,13 +9,13 @@ import logging
 import os
 import sys
 import uuid
-from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 import uvloop
 
+from gateway import surfaces
 from gateway.clock import Clock, SystemClock
 from gateway.endpoints import App, principal_header
 from gateway.errors import GatewayError, UnknownModel
@@ -42,9 +42,6 @@ from gateway.stages.route import Router
 from gateway.tasks import spawn
 from gateway.transport import Transport
 from gateway.upstream import Upstream
-from gateway.wire.base import Wire
-from gateway.wire.openai_chat import OpenAIChat
-from gateway.wire.openai_embeddings import OpenAIEmbeddings
 from gateway.wire.openai_models import Model, model_list
 from gateway.wire.openai_models import model as one_model
 from gateway.worker_metrics import WorkerMetrics
@@ -52,11 +49,6 @@ from telemetry.journal import Journal
 
 logger = logging.getLogger(__name__)
 
-HOT_PATHS: Mapping[str, Callable[[], Wire]] = {
-    "/chat/completions": OpenAIChat,
-    "/embeddings": OpenAIEmbeddings,
-}
-"""Wire format of each path; base URLs work with and without `/v1`."""
 KB = 1 << 10
 MB = 1 << 20
 PRICES_EVERY_S = 5.0
@@ -120,12 +112,9 @@ class Worker:
             recorder=Recorder(self._journal, clock, version=version("tidegate"), count=self._metrics.count),
         )
         health = Health(self._journal.status, self._link, self._upstream, places.telemetry, clock)
-        wires = {path: make() for path, make in HOT_PATHS.items()}
         self._app = App(
             auth=self._auth,
             pipeline=pipeline,
-            wires={prefix + path: wire for path, wire in wires.items() for prefix in ("", "/v1")},
-            default_wire=wires["/chat/completions"],
             public={"/health/live": health.live, "/health/ready": health.ready},
             protected=dict.fromkeys(("/models", "/v1/models"), self._list_models),
             one_of=dict.fromkeys(("/models/", "/v1/models/"), self._one_model),
@@ -137,7 +126,7 @@ class Worker:
         )
         self._connections: type[Connection] = connection_class(
             max_header_bytes=settings.server.max_header_kb * KB,
-            render=wires["/chat/completions"].error,
+            render=surfaces.DEFAULT.error,
         )
 
     async def serve(self) -> None:

@@ -39,13 +39,24 @@ class Provider(Protocol):
     """Who serves its models, for `GET /v1/models`."""
     include_usage: bool
     """Whether it accepts `stream_options.include_usage`."""
+    speaks: frozenset[str]
+    """Surfaces it can be asked in."""
 
     def request(
-        self, surface: str, headers: dict[bytes, bytes], body: bytes, *, secret: str, stream: bool
+        self,
+        surface: str,
+        headers: dict[bytes, bytes],
+        body: bytes,
+        *,
+        secret: str,
+        stream: bool,
+        model: str = "",
+        query: bytes = b"",
     ) -> Outgoing:
         """Build the request for one attempt from the client's headers and the body to send.
 
         A stream is asked for without content coding, as its usage event may have to be taken out.
+        `model` and the client's own `query` matter where they belong into the path.
         """
         ...
 

@@ -15,11 +15,17 @@ from gateway.providers.openai import OpenAICompatible
 from gateway.providers.sandbox import MODELS, Sandbox
 from gateway.settings import ProviderSettings
 
+Api = Literal["openai"]
+"""Whose API a provider has."""
+
+APIS: Mapping[Api, type[OpenAICompatible]] = {"openai": OpenAICompatible}
+
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is known of one provider; see the head of catalog.toml."""
 
     base_url: str
+    api: Api = "openai"
     key_variable: str = ""
     prefixes: tuple[str, ...] = ()
     include_usage: bool
@@ -96,7 +102,9 @@ def _known(name: str, row: Row | None, said: ProviderSettings | None) -> Known:
         raise ValueError(f"providers.{name}.base_url: needed, as the catalog has no provider of this name")
     include_usage = changes.include_usage and (row.include_usage if row and not changes.base_url else True)
     try:
-        provider = OpenAICompatible(name, base_url, include_usage=include_usage, ca_file=changes.ca_file)
+        provider = APIS[row.api if row else "openai"](
+            name, base_url, include_usage=include_usage, ca_file=changes.ca_file
+        )
     except ValueError as error:
         raise ValueError(f"providers.{name}.base_url: {error}") from error
     own_place = bool(changes.base_url) and not changes.api_key and not changes.api_key_env

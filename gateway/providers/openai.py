@@ -31,6 +31,8 @@ _json = msgspec.json.Decoder()
 class OpenAICompatible:
     """One API at one base URL."""
 
+    speaks = frozenset(PATHS)
+
     def __init__(
         self, name: str, base_url: str, *, include_usage: bool = True, owned_by: str = "", ca_file: str = ""
     ) -> None:
@@ -41,7 +43,15 @@ class OpenAICompatible:
         self._paths = {surface: self._prefix + path for surface, path in PATHS.items()}
 
     def request(
-        self, surface: str, headers: dict[bytes, bytes], body: bytes, *, secret: str, stream: bool
+        self,
+        surface: str,
+        headers: dict[bytes, bytes],
+        body: bytes,
+        *,
+        secret: str,
+        stream: bool,
+        model: str = "",  # noqa: ARG002 - the body names it
+        query: bytes = b"",  # noqa: ARG002 - nothing in it belongs to these paths
     ) -> Outgoing:
         """Build the request; of the client's headers only those on the list leave."""
         kept = _headers(headers, secret, stream=stream)

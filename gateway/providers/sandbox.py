@@ -64,6 +64,7 @@ class Sandbox:
     name = "sandbox"
     owned_by = "tidegate"
     include_usage = True
+    speaks = frozenset(PATHS)
 
     def request(
         self,
@@ -73,6 +74,8 @@ class Sandbox:
         *,
         secret: str,  # noqa: ARG002 - none is needed
         stream: bool,  # noqa: ARG002 - the body says it
+        model: str = "",  # noqa: ARG002 - the body says it
+        query: bytes = b"",  # noqa: ARG002
     ) -> Outgoing:
         """Build a request that never leaves the process."""
         return Outgoing(method="POST", origin=ORIGIN, path=PATHS[surface], headers=[], body=body)

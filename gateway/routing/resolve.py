@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from gateway.errors import Unauthenticated, UnknownModel
+from gateway.errors import BadRequest, Unauthenticated, UnknownModel
 from gateway.providers.catalog import Known
 from gateway.routing.deployments import Deployment, Plan
 from gateway.settings import Settings
@@ -50,7 +50,7 @@ class Resolver:
         for name, known in providers.items():
             for model in known.models:
                 self._owners.setdefault(model, []).append(name)
-        self._found: dict[str, _Found] = {}
+        self._found: dict[tuple[str, str], _Found] = {}
         self._plans: dict[tuple[str, str], Plan] = {}
 
     def plan(
@@ -70,7 +70,8 @@ class Resolver:
         return ready if ready is not None else self._plan(model, client_secret if open else "", surface)
 
     def _plan(self, model: str, client_secret: str, surface: str) -> Plan:
-        found = self._found.get(model) or self._find(model)
+        found = self._found.get((model, surface)) or self._find(model, surface)
+        self._check_speaks(found, surface)
         made = (self._deployment(t, client_secret, surface) for t in found.targets)
         deployments = tuple(d for d in made if d is not None)
         if not deployments:
@@ -99,19 +100,20 @@ class Resolver:
         listed += [Listed(f"sandbox/{model}", "tidegate") for model in (sandbox.models if sandbox else ())]
         return listed
 
-    def _find(self, model: str) -> _Found:
+    def _find(self, model: str, surface: str) -> _Found:
         targets = self._routes.get(model)
-        found = _Found(model, targets) if targets else _Found("", (self._single(model),))
+        found = _Found(model, targets) if targets else _Found("", (self._single(model, surface),))
         if len(self._found) >= _NAMES_KEPT:
             self._found.clear()
-        self._found[model] = found
+        self._found[model, surface] = found
         return found
 
-    def _single(self, model: str) -> _Target:
+    def _single(self, model: str, surface: str) -> _Target:
         provider, slash, rest = model.partition("/")
         if slash and rest and provider in self._providers:
             return _Target(provider, rest)
         owners = self._owners.get(model) or self._by_prefix(model)
+        owners = [name for name in owners if surface in self._providers[name].provider.speaks] or owners
         if len(owners) == 1:
             return _Target(owners[0], model)
         if owners:
@@ -149,6 +151,8 @@ class Resolver:
 
     def _deployment(self, target: _Target, client_secret: str, surface: str) -> Deployment | None:
         known = self._providers[target.provider]
+        if surface not in known.provider.speaks:
+            return None
         native = surface in known.native
         secret = known.secret
         if not secret and native and client_secret and not client_secret.startswith("tg-"):
@@ -162,6 +166,17 @@ class Resolver:
             secret=secret,
             native=native,
         )
+
+    def _check_speaks(self, found: _Found, surface: str) -> None:
+        """Raise BadRequest if none of the providers can be asked in the client's own format."""
+        asked = dict.fromkeys(target.provider for target in found.targets)
+        if not any(surface in self._providers[name].provider.speaks for name in asked):
+            raise BadRequest(
+                f"{' and '.join(asked)} cannot be asked in the format {surface}: use the path of one it speaks, "
+                f"{' or '.join(sorted(self._providers[next(iter(asked))].provider.speaks))}.",
+                code="surface_not_supported",
+                param="model",
+            )
 
     def _no_key(self, found: _Found) -> Unauthenticated:
         wanted = dict.fromkeys(

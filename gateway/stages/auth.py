@@ -10,6 +10,8 @@ from gateway.principal import Principal
 from gateway.settings import Settings
 
 HOSTS_KEPT = 256
+_KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
+"""Where the clients of Anthropic, Gemini and Azure OpenAI put their key."""
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
@@ -94,7 +96,10 @@ def _key(headers: dict[bytes, bytes]) -> str:
     scheme, _, token = value.partition(b" ")
     if scheme.lower() == b"bearer":
         return token.strip().decode("latin-1")
-    return (headers.get(b"x-api-key") or headers.get(b"api-key") or b"").decode("latin-1")
+    for name in _KEY_HEADERS:
+        if value := headers.get(name, b""):
+            return value.decode("latin-1")
+    return ""
 
 
 def _hostname(host: str) -> str:

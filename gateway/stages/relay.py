@@ -40,7 +40,7 @@ class Relay:
 
     async def pass_on(self, exchange: Exchange, answer: Answer, *, strip_usage: bool) -> None:
         """Send the answer to the client; raise UpstreamFailed if it is not whole."""
-        kind = _Kind(answer.headers)
+        kind = _Kind(answer.headers, exchange.wire.stream_type)
         exchange.content_type = kind.content_type
         reading = exchange.wire.reading(
             stream=kind.stream, strip_usage=strip_usage and kind.stream and not kind.encoding
@@ -202,14 +202,14 @@ class _Kind:
 
     __slots__ = ("content_type", "encoding", "stream")
 
-    def __init__(self, headers: Headers) -> None:
+    def __init__(self, headers: Headers, stream_type: str = "text/event-stream") -> None:
         self.content_type = self.encoding = ""
         for name, value in headers:
             if name == b"content-type":
                 self.content_type = value.decode("latin-1")
             elif name == b"content-encoding" and value != b"identity":
                 self.encoding = value.decode("latin-1")
-        self.stream = self.content_type.startswith("text/event-stream")
+        self.stream = self.content_type.startswith(stream_type)
 
     def unframed(self, headers: Headers) -> Headers:
         """Return the headers without those of a body that was unpacked."""

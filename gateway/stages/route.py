@@ -43,7 +43,7 @@ class Router:
 
     def plan(self, exchange: Exchange) -> Plan:
         """Read the request and say which deployments may answer it; raise BadRequest, UnknownModel."""
-        exchange.peek = exchange.wire.peek(exchange.body)
+        exchange.peek = exchange.wire.peek(exchange.body, model=exchange.named)
         plan = self._resolver.plan(
             exchange.peek.model,
             client_secret=exchange.client_secret,
@@ -84,9 +84,17 @@ class Router:
         peek, provider = exchange.peek, deployment.provider
         assert peek is not None, "plan() comes first"
         strip_usage = peek.stream and not peek.wants_usage and provider.include_usage
-        body = exchange.wire.rewrite(exchange.body, model=deployment.model, ask_usage=strip_usage)
+        body = exchange.wire.rewrite(
+            exchange.body, model=deployment.model, ask_usage=strip_usage, drop=peek.control
+        )
         outgoing = provider.request(
-            exchange.wire.surface, exchange.headers, body, secret=deployment.secret, stream=peek.stream
+            exchange.wire.surface,
+            exchange.headers,
+            body,
+            secret=deployment.secret,
+            stream=peek.stream,
+            model=deployment.model,
+            query=exchange.query,
         )
         small = len(body) <= HASH_INLINE_BYTES
         digest = hashlib.sha256(body) if small else await asyncio.to_thread(hashlib.sha256, body)

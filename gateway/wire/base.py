@@ -19,6 +19,8 @@ class Peek(msgspec.Struct, frozen=True, kw_only=True):
     """The client itself asked for usage at the end of its stream."""
     parameters: dict[str, bool | int | float | str] = {}
     """Small settings worth a place on the row (`temperature`, `max_tokens`, `n` ...)."""
+    control: tuple[str, ...] = ()
+    """Fields at the top of the body that are meant for a gateway, and not for a provider."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,14 +62,24 @@ class Wire(Protocol):
     """One API format. Every method is pure: bytes in, values or bytes out, no I/O."""
 
     surface: str
+    """Names the format, and what is asked for in it: `openai.chat`."""
     operation: str
+    """`gen_ai.operation.name` of OpenTelemetry: `chat`."""
+    stream_type: str
+    """Content type of its streams."""
 
-    def peek(self, body: bytes) -> Peek:
-        """Read what routing and recording need without building the whole request; raise BadRequest."""
+    def peek(self, body: bytes, *, model: str = "") -> Peek:
+        """Read what routing and recording need without building the whole request; raise BadRequest.
+
+        `model` is given where the path names it and not the body.
+        """
         ...
 
-    def rewrite(self, body: bytes, *, model: str, ask_usage: bool) -> bytes:
-        """Return the body asking for `model` (and for usage in its stream); every other value keeps its bytes."""
+    def rewrite(self, body: bytes, *, model: str, ask_usage: bool, drop: tuple[str, ...] = ()) -> bytes:
+        """Return the body asking for `model` (and for usage in its stream), without the fields to `drop`.
+
+        Every other value keeps its bytes.
+        """
         ...
 
     def reading(self, *, stream: bool, strip_usage: bool) -> Reading:

@@ -86,14 +86,16 @@ def small(value: object) -> bool | int | float | str | None:
     return value if isinstance(value, float) else None
 
 
-def rewrite(body: bytes, *, model: str, ask_usage: bool) -> bytes:
-    """Return the body with another model, and asking for usage if it asks for a stream; the rest keeps its bytes.
+def rewrite(body: bytes, *, model: str, ask_usage: bool, drop: tuple[str, ...] = ()) -> bytes:
+    """Return the body with another model, without the fields to `drop`, and asking for usage if it asks for a stream.
 
-    The body itself if nothing changes. Called with bodies that were read before; one whose keys are not UTF-8
+    Every other value keeps its bytes, and the body itself is returned if nothing changes. Called with bodies that were read before; one whose keys are not UTF-8
     shows only here, as BadRequest.
     """
     fields = decode(_objects, body)
     changed = False
+    for name in drop:
+        changed |= fields.pop(name, None) is not None
     if _strings.decode(fields["model"]) != model:
         fields["model"] = msgspec.Raw(_encode(model))
         changed = True

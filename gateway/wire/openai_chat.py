@@ -54,23 +54,24 @@ class OpenAIChat:
 
     surface = "openai.chat"
     operation = "chat"
+    stream_type = "text/event-stream"
 
-    def peek(self, body: bytes) -> Peek:
+    def peek(self, body: bytes, *, model: str = "") -> Peek:  # noqa: ARG002 - the body names it
         """Read what routing and recording need; only what no provider could understand is refused."""
         said = openai_body.decode(_bodies, body)
-        model = openai_body.check_model(said.model)
+        named = openai_body.check_model(said.model)
         if said.messages is _ABSENT:
             raise openai_body.missing("messages")
         return Peek(
-            model=model,
+            model=named,
             stream=bool(said.stream),
             wants_usage=bool(said.stream) and _wants_usage(said.stream_options),
             parameters=_parameters(said),
         )
 
-    def rewrite(self, body: bytes, *, model: str, ask_usage: bool) -> bytes:
+    def rewrite(self, body: bytes, *, model: str, ask_usage: bool, drop: tuple[str, ...] = ()) -> bytes:
         """Return the body asking for `model` (and for usage in its stream)."""
-        return openai_body.rewrite(body, model=model, ask_usage=ask_usage)
+        return openai_body.rewrite(body, model=model, ask_usage=ask_usage, drop=drop)
 
     def reading(self, *, stream: bool, strip_usage: bool) -> Reading:
         """Return a reader for one answer."""

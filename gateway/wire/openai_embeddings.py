@@ -32,22 +32,23 @@ class OpenAIEmbeddings:
 
     surface = "openai.embeddings"
     operation = "embeddings"
+    stream_type = "text/event-stream"
 
-    def peek(self, body: bytes) -> Peek:
+    def peek(self, body: bytes, *, model: str = "") -> Peek:  # noqa: ARG002 - the body names it
         """Read what routing and recording need."""
         said = openai_body.decode(_bodies, body)
-        model = openai_body.check_model(said.model)
+        named = openai_body.check_model(said.model)
         if said.input is _ABSENT:
             raise openai_body.missing("input")
         parameters: dict[str, bool | int | float | str] = {}
         for name in ("dimensions", "encoding_format"):
             if (kept := openai_body.small(getattr(said, name))) is not None:
                 parameters[name] = kept
-        return Peek(model=model, parameters=parameters)
+        return Peek(model=named, parameters=parameters)
 
-    def rewrite(self, body: bytes, *, model: str, ask_usage: bool) -> bytes:  # noqa: ARG002 - no streams
+    def rewrite(self, body: bytes, *, model: str, ask_usage: bool, drop: tuple[str, ...] = ()) -> bytes:  # noqa: ARG002 - no streams
         """Return the body asking for `model`."""
-        return openai_body.rewrite(body, model=model, ask_usage=False)
+        return openai_body.rewrite(body, model=model, ask_usage=False, drop=drop)
 
     def reading(self, *, stream: bool, strip_usage: bool) -> Reading:  # noqa: ARG002 - no streams
         """Return a reader for one answer."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import Unauthenticated, UnknownModel
+from gateway.errors import BadRequest, Unauthenticated, UnknownModel
 from gateway.providers.catalog import Catalog, build
 from gateway.routing.deployments import Plan
 from gateway.routing.resolve import Listed, Resolver
@@ -71,9 +71,8 @@ def test_in_open_mode_the_clients_key_goes_to_the_native_provider():
         ("gpt-5", {"client_secret": "tg-key", "open": True}),
         ("gpt-5", {"client_secret": "", "open": True}),
         ("groq/llama", {"client_secret": "sk-client", "open": True}),
-        ("gpt-5", {"client_secret": "sk-client", "open": True, "surface": "anthropic.messages"}),
     ],
-    ids=["not open", "our own key", "no key", "another provider", "another surface"],
+    ids=["not open", "our own key", "no key", "another provider"],
 )
 def test_the_clients_key_goes_nowhere_else(model, call):
     with pytest.raises(Unauthenticated) as caught:
@@ -81,6 +80,14 @@ def test_the_clients_key_goes_nowhere_else(model, call):
 
     assert "_API_KEY" in str(caught.value)
     assert "sandbox/echo" in str(caught.value)
+
+
+def test_a_provider_is_not_asked_in_a_format_it_does_not_speak():
+    with pytest.raises(BadRequest, match=r"openai cannot be asked in the format other\.chat") as caught:
+        plan(resolver(KEYS), "gpt-5", surface="other.chat")
+
+    assert caught.value.code == "surface_not_supported"
+    assert "openai.chat" in str(caught.value)
 
 
 def test_a_local_provider_needs_no_key_and_gets_none_of_the_clients():
@@ -188,4 +195,4 @@ def test_a_plan_that_is_the_same_for_everybody_is_made_once_for_each_surface():
     first = plan(found, "openai/gpt-5")
 
     assert plan(found, "openai/gpt-5", client_secret="sk-client", open=True) is first
-    assert plan(found, "openai/gpt-5", surface="other").deployments[0].native is False
+    assert plan(found, "openai/gpt-5", surface="openai.embeddings") is not first

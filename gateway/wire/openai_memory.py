@@ -1,0 +1,103 @@
+"""Where memories go in a chat completions request: user turns are read, a text part is added, the rest stays."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from gateway.wire import openai_body
+
+MOST_TURNS = 8
+MOST_CHARS = 8192
+"""Of all turns together; the last one counts, but is never left out."""
+
+_ABSENT = msgspec.Raw(b"")
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class _Body(msgspec.Struct):
+    messages: list[msgspec.Raw] = []
+
+
+class _Message(msgspec.Struct):
+    role: Any = None
+    content: msgspec.Raw = _ABSENT
+
+
+class _Part(msgspec.Struct):
+    type: Any = None
+    text: Any = None
+
+
+_bodies = msgspec.json.Decoder(_Body)
+_messages = msgspec.json.Decoder(_Message)
+_objects = msgspec.json.Decoder(dict[str, Any])
+_strings = msgspec.json.Decoder(str)
+_parts = msgspec.json.Decoder(list[_Part])
+_raw_objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_raw_lists = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class ChatConversation:
+    """What a user has said in a request, and the place for what is remembered of them."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._messages: list[msgspec.Raw] = []
+        self.anchor = -1
+        self.turns: list[str] = []
+        with suppress(*_UNREADABLE):  # what no provider can read asks nothing
+            self.turns = self._read()
+
+    def _read(self) -> list[str]:
+        self._messages = _bodies.decode(self._body).messages
+        turns: list[str] = []
+        room = MOST_CHARS
+        for index in range(len(self._messages) - 1, -1, -1):
+            message = _messages.decode(self._messages[index])
+            if message.role != "user":
+                continue
+            text = _text(message.content)
+            room -= len(text)
+            if self.anchor < 0:
+                self.anchor = index
+                if not text.strip():
+                    break
+            elif room < 0:
+                break
+            turns.append(text)
+            if len(turns) == MOST_TURNS:
+                break
+        turns.reverse()
+        return turns
+
+    def remember(self, block: str) -> bytes:
+        """Return the body with the block as one more text part of the last user message; raise BadRequest."""
+        body: dict[str, Any] = dict(openai_body.decode(_raw_objects, self._body))
+        message: dict[str, Any] = dict(openai_body.decode(_raw_objects, self._messages[self.anchor]))
+        message["content"] = [*_as_parts(message["content"]), {"type": "text", "text": block}]
+        messages: list[Any] = list(self._messages)
+        messages[self.anchor] = message
+        body["messages"] = messages
+        return msgspec.json.encode(body)
+
+
+def _as_parts(content: msgspec.Raw) -> list[Any]:
+    if bytes(content[:1]) == b"[":
+        return list(_raw_lists.decode(content))
+    return [{"type": "text", "text": content}]
+
+
+def _text(content: msgspec.Raw) -> str:
+    """Return what a message says in words; nothing if it is of a shape that a provider will refuse."""
+    with suppress(*_UNREADABLE):
+        if content[:1] == b'"':
+            return _strings.decode(content)
+        return "\n".join(part.text for part in _parts.decode(content) if _is_text(part))
+    return ""
+
+
+def _is_text(part: _Part) -> bool:
+    return part.type == "text" and isinstance(part.text, str)
