@@ -84,6 +84,10 @@ class Auth:
             )
         return principal, ""
 
+    def known(self, key_hash: str) -> Principal | None:
+        """Return whose key has this SHA-256 (hex), if it is one of ours."""
+        return self._principals.get(key_hash)
+
     def _fingerprint(self, key: str) -> str:
         if not key:
             return "open"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,3 +103,107 @@ def test_no_header_value_gets_past_as_anything_but_text_or_a_bad_request(headers
 
     assert identity.user_id.isprintable()
     assert len(identity.user_id) <= 255
+
+
+def field(headers: dict[bytes, bytes], name: str) -> object:
+    return getattr(read_identity(headers, OPEN, made), name)
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        (b"x-litellm-end-user-id", "user_id"),
+        (b"x-litellm-customer-id", "user_id"),
+        (b"x-litellm-user-id", "user_id"),
+        (b"helicone-user-id", "user_id"),
+        (b"x-litellm-trace-id", "thread_id"),
+        (b"x-litellm-session-id", "thread_id"),
+        (b"x-claude-code-session-id", "thread_id"),
+        (b"session-id", "thread_id"),
+        (b"session_id", "thread_id"),
+        (b"thread-id", "thread_id"),
+        (b"conversation_id", "thread_id"),
+        (b"x-session-id", "thread_id"),
+        (b"x-session-affinity", "thread_id"),
+        (b"x-parent-session-id", "thread_id"),
+        (b"helicone-session-id", "thread_id"),
+        (b"x-event-id", "event_id"),
+        (b"cf-aig-event-id", "event_id"),
+        (b"helicone-request-id", "event_id"),
+        (b"x-portkey-trace-id", "trace_id"),
+        (b"x-portkey-parent-span-id", "parent_span_id"),
+        (b"x-portkey-span-id", "parent_span_id"),
+        (b"x-portkey-span-name", "step"),
+        (b"helicone-session-path", "step"),
+    ],
+)
+def test_headers_of_other_gateways_find_their_field(header: bytes, name: str) -> None:
+    assert field({header: b"X"}, name) == "X"
+
+
+def test_of_several_headers_the_best_counts_whatever_their_order() -> None:
+    best_first = {b"x-litellm-session-id": b"A", b"x-foo-session-id": b"B", b"x-session-id": b"C"}
+
+    assert field(best_first, "thread_id") == "A"
+    assert field(dict(reversed(best_first.items())), "thread_id") == "A"
+    assert field({**best_first, b"x-tidegate-thread-id": b"ours"}, "thread_id") == "ours"
+    assert field({b"baggage": b"a=b, session.id=S;p=1"}, "thread_id") == "S"
+    assert field({b"baggage": b"session.id=S", b"x-session-id": b"C"}, "thread_id") == "C"
+
+
+@pytest.mark.parametrize(
+    ("headers", "tags", "properties"),
+    [
+        ({b"x-litellm-tags": b"a, b"}, ("a", "b"), {}),
+        ({b"helicone-property-tier": b"gold"}, (), {"tier": "gold"}),
+        ({b"x-bf-dim-team": b"red"}, (), {"team": "red"}),
+        ({b"x-portkey-metadata": b'{"tier":"gold","_user":"ada"}'}, (), {"tier": "gold"}),
+        ({b"cf-aig-metadata": b'{"n":1}'}, (), {"n": "1"}),
+        ({b"x-tfy-metadata": b'{"n":"1"}'}, (), {"n": "1"}),
+        ({b"x-litellm-spend-logs-metadata": b'{"n":"1"}'}, (), {"n": "1"}),
+        (
+            {b"helicone-property-tier": b"theirs", b"x-tidegate-property-tier": b"ours"},
+            (),
+            {"tier": "ours"},
+        ),
+    ],
+)
+def test_tags_and_properties_of_other_gateways_are_taken_in(
+    headers: dict[bytes, bytes], tags: tuple[str, ...], properties: dict[str, str]
+) -> None:
+    assert field(headers, "tags") == tags
+    assert field(headers, "properties") == properties
+
+
+def test_respans_header_is_read_like_its_body() -> None:
+    said = base64.b64encode(b'{"customer_identifier":"ada","custom_identifier":"e-1","metadata":{"k":"v"}}')
+    identity = read_identity({b"x-data-respan-params": said}, OPEN, made)
+
+    assert (identity.user_id, identity.event_id, identity.properties) == ("ada", "e-1", {"k": "v"})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {b"x-portkey-metadata": b"{"},
+        {b"x-data-respan-params": b"???"},
+        {b"x-data-respan-params": base64.b64encode(b"[]")},
+        {b"x-session-id": b"*"},
+        {b"helicone-property-": b"x"},
+    ],
+    ids=str,
+)
+def test_a_header_of_another_gateway_that_makes_no_sense_is_refused_by_name(
+    headers: dict[bytes, bytes],
+) -> None:
+    with pytest.raises(BadRequest) as caught:
+        read_identity(headers, OPEN, made)
+
+    assert caught.value.param == next(iter(headers)).decode()
+
+
+def test_another_gateways_environment_counts_only_where_no_key_says_it() -> None:
+    headers = {b"x-portkey-metadata": b'{"environment":"staging"}'}
+
+    assert read_identity(headers, OPEN, made).environment == "staging"
+    assert read_identity(headers, KEYED, made).environment == "test"
