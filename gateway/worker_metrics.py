@@ -4,18 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from bisect import bisect_left
 
 from gateway.link import LinkClient
 from gateway.upstream import Upstream
 from telemetry.journal import Journal
-from telemetry.metrics import CONTENT_TYPE, Registry
+from telemetry.metrics import CONTENT_TYPE, SECONDS, Registry
 from telemetry.records import Call, Outcome
 
 ASKING_S = 5.0
+OVERHEAD_SECONDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1)
+
+_BOUNDS = [round(bound * 1e6) for bound in SECONDS]
+_OVERHEAD_BOUNDS = [round(bound * 1e6) for bound in OVERHEAD_SECONDS]
+
+Kind = tuple[str, str, str, str]
+"""Surface, provider, status, why there is no price."""
+
+
+class _Tally:
+    """Calls of one kind since somebody last asked; times in microseconds, and how many fell into each bucket."""
+
+    __slots__ = (
+        "calls", "first", "first_us", "input", "nano_usd", "output", "overhead", "overhead_us", "took", "took_us"
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.calls = self.input = self.output = self.nano_usd = 0
+        self.took_us = self.first_us = self.overhead_us = 0
+        self.took, self.first = [0] * (len(_BOUNDS) + 1), [0] * (len(_BOUNDS) + 1)
+        self.overhead = [0] * (len(_OVERHEAD_BOUNDS) + 1)
 
 
 class WorkerMetrics:
-    """Counts calls as they end; everything else is looked up when somebody asks."""
+    """Counts calls as they end, by kind; everything else is done when somebody asks."""
 
     def __init__(self, journal: Journal, upstream: Upstream, link: LinkClient) -> None:
         self._journal, self._upstream, self._link = journal, upstream, link
@@ -42,7 +64,7 @@ class WorkerMetrics:
         self._overhead = registry.histogram(
             "tidegate_overhead_seconds",
             "The gateway's own part of it.",
-            (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1),
+            OVERHEAD_SECONDS,
         )
         self._blocked = registry.gauge("tidegate_journal_blocked", "1 while the journal has no room.")
         self._bytes = registry.gauge("tidegate_journal_bytes", "Size of all segments.")
@@ -56,27 +78,49 @@ class WorkerMetrics:
             "tidegate_upstream_retried", "Requests sent again on a fresh connection."
         )
         self._linked = registry.gauge("tidegate_hub_connected", "1 while the link to the hub is up.")
+        self._tallies: dict[Kind, _Tally] = {}
+        registry.before(self._pour)
         registry.before(self._look)
 
     def count(self, call: Call, outcome: Outcome) -> None:
         """Count a call that is over."""
-        provider, surface = outcome.provider, call.surface
-        self._requests.add(1, surface, provider, outcome.status)
-        self._seconds.observe(outcome.total_us / 1e6, surface)
-        self._overhead.observe(outcome.overhead_us / 1e6)
+        cost = outcome.cost
+        kind = (call.surface, outcome.provider, outcome.status, cost.reason)
+        tally = self._tallies.get(kind) or self._tallies.setdefault(kind, _Tally())
+        tally.calls += 1
+        took_us, overhead_us = outcome.total_us, outcome.overhead_us
+        tally.took[bisect_left(_BOUNDS, took_us)] += 1
+        tally.took_us += took_us
+        tally.overhead[bisect_left(_OVERHEAD_BOUNDS, overhead_us)] += 1
+        tally.overhead_us += overhead_us
         if call.stream and outcome.first_byte_us:
-            self._first.observe(outcome.first_byte_us / 1e6, surface)
+            tally.first[bisect_left(_BOUNDS, outcome.first_byte_us)] += 1
+            tally.first_us += outcome.first_byte_us
         if outcome.usage_source != "none":
-            self._tokens.add(outcome.usage.input_total, provider, "input")
-            self._tokens.add(outcome.usage.output_total, provider, "output")
-        if outcome.cost.total_nano_usd is None:
-            self._unpriced.add(1, provider, outcome.cost.reason)
-        else:
-            self._cost.add(outcome.cost.total_nano_usd, provider)
+            tally.input += outcome.usage.input_total
+            tally.output += outcome.usage.output_total
+        tally.nano_usd += cost.total_nano_usd or 0
 
     def refuse(self, code: str) -> None:
         """Count a request that was refused at the door."""
         self._refusals.add(1, code)
+
+    def _pour(self) -> None:
+        """Bring the tallies into the metrics, and begin new ones."""
+        tallies, self._tallies = self._tallies, {}
+        for (surface, provider, status, unpriced), tally in tallies.items():
+            self._requests.add(tally.calls, surface, provider, status)
+            self._seconds.merge(tally.took, tally.took_us / 1e6, surface)
+            self._overhead.merge(tally.overhead, tally.overhead_us / 1e6)
+            if any(tally.first):
+                self._first.merge(tally.first, tally.first_us / 1e6, surface)
+            if tally.input or tally.output:
+                self._tokens.add(tally.input, provider, "input")
+                self._tokens.add(tally.output, provider, "output")
+            if unpriced:
+                self._unpriced.add(tally.calls, provider, unpriced)
+            else:
+                self._cost.add(tally.nano_usd, provider)
 
     def _look(self) -> None:
         journal = self._journal.status()

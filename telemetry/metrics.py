@@ -86,6 +86,13 @@ class Histogram:
         buckets[bisect_left(self._bounds, value)] += 1
         self._sums[labels] += value
 
+    def merge(self, counts: Sequence[int], total: float, *labels: str) -> None:
+        """Add observations counted elsewhere: how many fell into each bucket, and their sum."""
+        buckets = self._buckets.get(labels) or self._start(labels)
+        for place, count in enumerate(counts):
+            buckets[place] += count
+        self._sums[labels] += total
+
     def lines(self) -> Iterable[str]:
         """Yield the exposition, head first; buckets are cumulative."""
         yield from _head(self.name, self._help, "histogram")

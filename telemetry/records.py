@@ -28,10 +28,10 @@ Capture = Literal["full", "cut", "lost", "none"]
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Tokens in disjoint buckets: each token is counted in exactly one of them.
+    """Tokens in disjoint buckets: each token is counted in exactly one of them. And what else is billed.
 
     OpenAI's `prompt_tokens` is `input_uncached + cache_read + input_audio + input_image`, its
-    `completion_tokens` is `output_text + output_reasoning + output_audio`.
+    `completion_tokens` is `output_text + output_reasoning + output_audio + output_image`.
     """
 
     input_uncached: int = 0
@@ -43,6 +43,9 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     output_text: int = 0
     output_reasoning: int = 0
     output_audio: int = 0
+    output_image: int = 0
+    web_searches: int = 0
+    """Not tokens: how often a tool of the provider's searched the web, as far as its usage tells."""
 
     @property
     def input_total(self) -> int:
@@ -59,10 +62,10 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     @property
     def output_total(self) -> int:
         """Every token the model wrote."""
-        return self.output_text + self.output_reasoning + self.output_audio
+        return self.output_text + self.output_reasoning + self.output_audio + self.output_image
 
 
-class Cost(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Cost(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a call cost; `total_nano_usd` is the sum of `lines`, or None with the `reason` why nobody knows."""
 
     total_nano_usd: int | None = None
@@ -71,10 +74,12 @@ class Cost(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     price_row: str = ""
     price_version: str = ""
     reason: str = ""
-    """`unknown_model`, `no_usage`, `no_price_table`, `no_rate:<bucket>`; empty when priced."""
+    """`unknown_model`, `no_usage`, `no_price_table`, `no_rate:<bucket>`, `no_tier:<service tier>`; empty when priced."""
+    cache_saved_nano_usd: int = 0
+    """What the tokens read from the provider's cache would have cost uncached, less what they did cost."""
 
 
-class Call(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything known before a provider is asked."""
 
     call_id: str
@@ -128,7 +133,7 @@ class Injection(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Index of the message it was added to."""
 
 
-class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     """One try at one deployment; `error_type` is empty for the try that answered.
 
     Offsets are microseconds since `Call.started_at_us`.
@@ -152,7 +157,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Hex digest of the body as it went to the provider."""
 
 
-class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     """How it went."""
 
     status: Status
@@ -183,6 +188,8 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     capture: Capture = "full"
     """Whether the payload frames hold all of what passed."""
     memory: Injection = Injection()
+    service_tier: str = ""
+    """As the answer names it; prices depend on it."""
 
 
 class Opened(msgspec.Struct, frozen=True, tag_field="frame", tag="opened"):
@@ -198,7 +205,7 @@ class Settled(msgspec.Struct, frozen=True, tag_field="frame", tag="settled"):
     outcome: Outcome
 
 
-class Payload(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Payload(msgspec.Struct, frozen=True, omit_defaults=True):
     """A body, and what a row of it needs to be found and dropped with its call."""
 
     call_id: str
@@ -214,6 +221,11 @@ class Payload(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Hex digest of the whole body, before secrets were replaced; empty if nothing was changed or cut."""
     redactions: int = 0
     """How many secrets were replaced."""
+    # of a request that may be remembered: who said it, and in which conversation
+    remember: bool = False
+    user_id: str = ""
+    agent_id: str = ""
+    thread_id: str = ""
 
 
 class Request(msgspec.Struct, frozen=True, tag_field="frame", tag="request"):

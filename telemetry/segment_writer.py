@@ -21,15 +21,16 @@ RESERVE_STEP = 256 * 1024
 class SegmentWriter:
     """One writer's segments; the newest is open, locked, and ends with a whole frame."""
 
-    def __init__(self, folder: Path, writer: str, *, segment_bytes: int, now_us: Callable[[], int]) -> None:
+    def __init__(self, folder: Path, writer: str, *, segment_bytes: int, now_ns: Callable[[], int]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._writer = writer
         self._segment_bytes = segment_bytes
-        self._now_us = now_us
+        self._now_ns = now_ns
         self._seq = -1
         self._fd = -1
-        self._size = self._first = 0
+        self._size = self._first = self._left = 0
+        """Bytes of the current segment, of its header, and how many it still takes: -1 if the disk has failed it."""
         self._spoilt = self._closed = False
         self._retired: list[int] = []
         self._new_names = False
@@ -42,38 +43,44 @@ class SegmentWriter:
                 raise
             self._wait_for_room()
 
-    def append(self, frame: bytes) -> None:
-        """Write one frame, whole or not at all; OSError if that failed, ENOSPC after a short write."""
-        if self._closed:
-            raise OSError(errno.EBADF, "closed")
-        size = len(frame)
-        if self._spoilt or self._first < self._size > self._segment_bytes - size:
-            try:
-                self._roll()
-            except OSError:
-                if self._spoilt:
-                    raise
-                # a full segment can still be written to; the next frame tries again
-        if os.write(self._fd, frame) < size:
+    def append(self, frames: bytes) -> None:
+        """Write whole frames, all or none; OSError if that failed, ENOSPC after a short write."""
+        size = len(frames)
+        if size > self._left:
+            self._make_room()
+        if os.write(self._fd, frames) < size:
             self._cut()
             raise OSError(errno.ENOSPC, "short write")
         self._size += size
+        self._left -= size
         self.total += size
 
     def spoil(self) -> None:
         """Never write to the current segment again: the disk has failed it."""
         self._spoilt = True
+        self._left = -1
+
+    def _make_room(self) -> None:
+        """Go on in a new segment; a full one that cannot be followed can still be written to."""
+        if self._closed:
+            raise OSError(errno.EBADF, "closed")
+        if self._spoilt or self._size > self._first:
+            try:
+                self._roll()
+            except OSError:
+                if self._spoilt:
+                    raise
 
     def _cut(self) -> None:
         """Cut the segment back to its last whole frame."""
         try:
             os.ftruncate(self._fd, self._size)
         except OSError:
-            self._spoilt = True  # half a frame may stand only at a segment's very end
+            self.spoil()  # half a frame may stand only at a segment's very end
 
     def _roll(self) -> None:
         """Go on in a new segment, which is locked and has its header before anyone can see it."""
-        start = segments.header(self._writer, self._seq + 1, self._now_us())
+        start = segments.header(self._writer, self._seq + 1, self._now_ns() // 1000)
         path = self._folder / segments.name(self._writer, self._seq + 1)
         hidden = path.with_suffix(".new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
@@ -92,6 +99,7 @@ class SegmentWriter:
         self._fd = made
         self._seq += 1
         self._size = self._first = len(start)
+        self._left = self._segment_bytes - self._size
         self.total += len(start)
         self._spoilt = False
         self._new_names = True
@@ -101,7 +109,7 @@ class SegmentWriter:
 
         The folder's own descriptor stands in: it can be synced and closed, and is never written to.
         """
-        self._spoilt = True
+        self.spoil()
         self._fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def unsynced(self) -> tuple[int, list[int], bool]:
@@ -115,7 +123,7 @@ class SegmentWriter:
         for descriptor in (*self._retired, self._fd):
             os.close(descriptor)
         self._retired = []
-        self._fd = -1
+        self._fd = self._left = -1
         self._closed = True
 
 

@@ -2,7 +2,7 @@
 
     python -m tests.bench.journal [calls] [folder]
 
-A call is `open`, `settle` and two `keep`s: a request of about 1 KB, an answer of about 0.6 KB. Calls come in
+A call is `open` with a request of about 1 KB, and `settle` with an answer of about 0.6 KB. Calls come in
 bursts, as a loop makes them, with a pause between, in which the journal's thread gathers and writes.
 """
 
@@ -19,7 +19,8 @@ import msgspec
 
 from telemetry import segments
 from telemetry.journal import Journal
-from telemetry.records import Answer, Attempt, Call, Cost, Outcome, Payload, Request, Usage
+from telemetry.payloads import Body
+from telemetry.records import Attempt, Call, Cost, Outcome, Usage
 
 BURST = 20
 REQUEST = msgspec.json.encode(
@@ -63,7 +64,7 @@ ANSWER = msgspec.json.encode(
 )
 
 
-def record(number: int) -> tuple[Call, Outcome, Payload]:
+def record(number: int) -> tuple[Call, Outcome]:
     """Return a call as the gateway would describe it."""
     call = Call(
         call_id=f"0199a6c0-0000-7000-8000-{number:012d}",
@@ -114,15 +115,7 @@ def record(number: int) -> tuple[Call, Outcome, Payload]:
         cost=Cost(total_nano_usd=140_000, lines={"input_uncached": 76_000, "output_text": 64_000}),
         response_bytes=len(ANSWER),
     )
-    head = Payload(
-        call_id=call.call_id,
-        project=call.project,
-        environment=call.environment,
-        started_at_us=call.started_at_us,
-        surface=call.surface,
-        content_type="application/json",
-    )
-    return call, outcome, head
+    return call, outcome
 
 
 def main(calls: int, folder: Path) -> None:
@@ -133,13 +126,11 @@ def main(calls: int, folder: Path) -> None:
     time.sleep(0.2)
     process, thread = time.process_time_ns(), time.thread_time_ns()
     paused = 0
-    for number, (call, outcome, head) in enumerate(records):
+    for number, (call, outcome) in enumerate(records):
         began = time.perf_counter_ns()
-        journal.open(call)
+        journal.open(call, Body("application/json", [REQUEST], len(REQUEST)))
         slowest.append((time.perf_counter_ns() - began) / 1000)
-        journal.settle(call, outcome)
-        journal.keep(Request, head, [REQUEST])
-        journal.keep(Answer, head, [ANSWER])
+        journal.settle(call, outcome, Body("application/json", [ANSWER], len(ANSWER)))
         if number % BURST == BURST - 1:
             before = time.thread_time_ns()
             time.sleep(0.01)

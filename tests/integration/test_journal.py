@@ -16,7 +16,8 @@ import pytest
 
 from telemetry import segments
 from telemetry.journal import DiskFull, Journal
-from telemetry.records import Call, Frame, Opened, Outcome, Payload, Request, Settled
+from telemetry.payloads import Body
+from telemetry.records import Answer, Call, Frame, Opened, Outcome, Request, Settled
 
 ROOT = Path(__file__).parents[2]
 OK = Outcome(status="ok")
@@ -27,16 +28,15 @@ WRITER = """
 import os, sys
 from pathlib import Path
 from telemetry.journal import Journal
-from telemetry.records import Call, Outcome, Payload, Request
+from telemetry.payloads import Body
+from telemetry.records import Call, Outcome
 
 journal = Journal(Path(sys.argv[1]), writer=sys.argv[2], segment_bytes=20_000, reserve_bytes=1 << 16)
 n = 0
 while True:
     call = Call(call_id=str(n), started_at_us=n, surface="openai.chat", model="m" * (n % 300))
-    head = Payload(call_id=call.call_id, project="p", environment="e", started_at_us=n, surface="s")
-    journal.open(call)
+    journal.open(call, Body("text/plain", [b"x" * (n % 3000)], n % 3000))
     os.write(1, b"o%d\\n" % n)
-    journal.keep(Request, head, [b"x" * (n % 3000)])
     journal.settle(call, Outcome(status="ok"))
     os.write(1, b"s%d\\n" % n)
     n += 1
@@ -47,8 +47,8 @@ def call(call_id: str) -> Call:
     return Call(call_id=call_id, started_at_us=1, surface="openai.chat")
 
 
-def head(call_id: str) -> Payload:
-    return Payload(call_id=call_id, project="p", environment="e", started_at_us=1, surface="openai.chat")
+def body(said: bytes) -> Body:
+    return Body("application/json", [said], len(said))
 
 
 def batches(folder: Path) -> list[segments.Batch]:
@@ -146,10 +146,9 @@ def test_a_full_disk_refuses_calls_settles_open_ones_and_heals(disk: Path) -> No
                 journal.open(call(str(number)))
                 opened.append(str(number))
         assert not journal.payload_room()
-        journal.keep(Request, head("dropped"), [bytes(5000)])
         already = [str(number) for number in range(100_000, 101_000)]  # as if they had been opened before
         for call_id in [*opened, *already]:
-            journal.settle(call(call_id), OK)
+            journal.settle(call(call_id), OK, body(bytes(5000)) if call_id == "0" else None)
         journal.flush()
         status = journal.status()
         assert (status.lost, status.dropped_payloads, status.blocked) == (0, 1, True)
@@ -160,8 +159,7 @@ def test_a_full_disk_refuses_calls_settles_open_ones_and_heals(disk: Path) -> No
 
         filler.unlink()
         until(journal.payload_room)
-        journal.open(call("healed"))
-        journal.keep(Request, head("healed"), [b"kept"])
+        journal.open(call("healed"), body(b"kept"))
         journal.settle(call("healed"), OK)
         assert (disk / "journal/w.reserve").stat().st_size == 1 << 20
     finally:
@@ -175,14 +173,15 @@ def test_bodies_that_fill_the_disk_leave_the_reserve_to_the_settlements(disk: Pa
         until(lambda: (disk / "w.reserve").stat().st_size == 1 << 20)
         journal.open(call("a"))
         for _ in range(DISK_MB * 20):
-            journal.keep(Request, head("a"), [os.urandom(100_000)])
+            journal.settle(call("b"), OK, body(os.urandom(100_000)))
         journal.flush()
         journal.settle(call("a"), OK)
         status = journal.status()
         assert status.dropped_payloads > 0
         assert status.lost == 0
         found = frames(disk)
-        assert sum(isinstance(f, Request) for f in found) + status.dropped_payloads == DISK_MB * 20
+        assert sum(isinstance(f, Answer) for f in found) + status.dropped_payloads == DISK_MB * 20
+        assert sum(isinstance(f, Settled) for f in found) == DISK_MB * 20 + 1
         assert found[-1] == Settled(call("a"), OK)
     finally:
         journal.close()
@@ -217,8 +216,7 @@ def test_a_reader_follows_two_threads_through_many_segments_and_sees_each_frame_
     follower = threading.Thread(target=follow)
     follower.start()
     for number in range(calls):
-        journal.open(call(str(number)))
-        journal.keep(Request, head(str(number)), [b"y" * (number % 2000)])
+        journal.open(call(str(number)), body(b"y" * (number % 2000)))
         journal.settle(call(str(number)), OK)
     closing.set()
     journal.close()

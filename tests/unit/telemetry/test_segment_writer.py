@@ -14,7 +14,7 @@ from telemetry.segment_writer import RESERVE_STEP, Reserve, SegmentWriter, sweep
 
 
 def make(folder: Path, segment_bytes: int = 1000) -> SegmentWriter:
-    return SegmentWriter(folder, "w", segment_bytes=segment_bytes, now_us=lambda: 7)
+    return SegmentWriter(folder, "w", segment_bytes=segment_bytes, now_ns=lambda: 7_999)
 
 
 def contents(folder: Path) -> list[bytes]:
