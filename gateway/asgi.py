@@ -145,13 +145,15 @@ class Client:
             return 0
         self._parts.append(body)
         self._unread += len(body)
-        self._tell()
+        if self._news is not None:
+            self._news.set()
         return self._unread
 
     def take_end(self) -> None:
         """Take note that the body is complete."""
         self.complete = True
-        self._tell()
+        if self._news is not None:
+            self._news.set()
 
     def taken(self) -> bytes:
         """Return what came of the body since the last time."""
@@ -207,9 +209,13 @@ class Client:
         if self.gone and on_gone is not None:
             on_gone()
 
-    async def start(self, status: int, headers: Headers) -> None:
+    def begin(self, status: int, headers: Headers) -> None:
         """Begin an answer with status and headers, ours added; they go out with the first part of its body."""
         self._unsent = self._head(status, headers)
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Do the same."""
+        self.begin(status, headers)
 
     def flush(self) -> None:
         """Send status and headers now, as their body may be long in coming."""
@@ -219,16 +225,24 @@ class Client:
 
     async def send(self, chunk: bytes) -> None:
         """Send a part of the body; waits while the client does not read."""
+        if self.write(chunk):
+            await self._connection.drain()
+
+    async def drain(self) -> None:
+        """Wait while the client does not read."""
+        await self._connection.drain()
+
+    def write(self, chunk: bytes) -> bool:
+        """Send a part of the body; return whether to wait before the next, as the client does not read."""
         if not chunk or self.gone or self._bodiless:
-            return
+            return False
         if self._chunked:
             chunk = b"%b%x\r\n%b\r\n" % (self._unsent, len(chunk), chunk)
         elif self._unsent:
             chunk = self._unsent + chunk
         self._unsent = b""
         self._transport.write(chunk)
-        if self._connection.write_paused:
-            await self._connection.drain()
+        return self._connection.write_paused
 
     async def finish(self, last: bytes = b"") -> None:
         """Send the last part and end the answer."""
@@ -264,18 +278,16 @@ class Client:
         self.started = True
         self.status = status
         self._bodiless = self.method == "HEAD" or status in BODILESS
+        names = dict(headers)
         lines = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._connection.stamp()]
-        names = set()
-        for name, value in headers:
-            names.add(name)
-            lines += (name, b": ", value, b"\r\n")
-        for name, value in self.extra:
-            lines += (name, b": ", value, b"\r\n")
-        lines += (b"x-tidegate-call-id: ", self.request_id, b"\r\n")
+        lines += [b"%b: %b\r\n" % pair for pair in headers]
+        if self.extra:
+            lines += [b"%b: %b\r\n" % pair for pair in self.extra]
+        lines.append(b"x-tidegate-call-id: %b\r\n" % self.request_id)
         if self.event_id:
-            lines += (b"x-tidegate-event-id: ", self.event_id, b"\r\n")
+            lines.append(b"x-tidegate-event-id: %b\r\n" % self.event_id)
         if b"x-request-id" not in names:
-            lines += (b"x-request-id: ", self.request_id, b"\r\n")
+            lines.append(b"x-request-id: %b\r\n" % self.request_id)
         if b"content-length" not in names and status not in BODILESS:
             lines.append(self._without_length() if length is None else b"content-length: %d\r\n" % length)
         lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
@@ -298,7 +310,8 @@ class Client:
         if last:
             self._transport.write(last)
         self.finished = self.over = True
-        self._tell()
+        if self._news is not None:
+            self._news.set()
         self._connection.answered(self)
 
 
@@ -314,14 +327,14 @@ def _split(url: bytes) -> tuple[str, bytes, bytes]:
 
 async def read_body(client: Client, headers: dict[bytes, bytes], *, limit: int, silence_s: float) -> bytes:
     """Return the whole body; raise TooLarge, TooSlow, or BadRequest if the client left."""
-    declared = headers.get(b"content-length", b"")
-    if declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
     if client.complete:  # it came together with the headers
         body = client.taken()
         if len(body) > limit:
             raise _too_large(limit)
         return body
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
     parts: list[bytes] = []
     size = 0
     while True:

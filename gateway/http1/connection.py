@@ -39,7 +39,8 @@ class Connection(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Whether the peer is still there, as far as one can know."""
-        return not self.lost and self._transport is not None and not self._transport.is_closing()
+        transport = self._transport
+        return transport is not None and not self.lost and not transport.is_closing()
 
     async def ask(self, ask: Ask) -> Reply:
         """Send a request and return its answer once the headers are there; raise UpstreamFailed.
@@ -49,15 +50,15 @@ class Connection(asyncio.Protocol):
         reply = self._reply = Reply(self, ask, self._clock, self.carried > 0)
         self.carried += 1
         try:
-            if ask.parts is None and len(ask.body) <= PIECE:
-                if self.lost or self._transport is None:
-                    reply.lost(None)
-                else:
-                    self._transport.write(ask.head + ask.body)
-                    reply.sent()
-            else:
+            if ask.parts is not None or len(ask.body) > PIECE:
                 await self._send(ask, reply)
-            await reply.headed()
+            elif self.lost or self._transport is None:
+                reply.lost(None)
+            else:
+                self._transport.write(ask.head + ask.body)
+                reply.sent()
+            while not reply.headed():
+                await reply.news()
         except BaseException:
             self._reply = None
             reply.leave()

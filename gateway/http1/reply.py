@@ -156,18 +156,16 @@ class Reply(msgspec.Struct, eq=False):
         """Nothing sent from here on could change the answer."""
         return self._complete or self._error is not None or self.status >= 400
 
-    async def headed(self) -> None:
-        """Wait for status and headers; raise UpstreamFailed."""
-        while not self.status:
-            if self._error is not None:
-                raise self._error
-            waiter = self._waiter = self.line.loop.create_future()
-            await waiter
+    def headed(self) -> bool:
+        """Say whether status and headers are there; raise UpstreamFailed if they never will be."""
+        if not self.status and self._error is not None:
+            raise self._error
+        return self.status != 0
 
-    async def news(self) -> None:
-        """Wait until something arrives, the peer takes more, or it all ends."""
+    def news(self) -> asyncio.Future[None]:
+        """Return what is done once something arrives, the peer takes more, or it all ends."""
         waiter = self._waiter = self.line.loop.create_future()
-        await waiter
+        return waiter
 
     def wake(self) -> None:
         """Let `news()` return."""

@@ -15,12 +15,11 @@ FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 """Methods whose empty body needs no Content-Length: 0."""
 
-MOST_KEPT = 1024
-LONGEST_KEPT = 256
+MOST_KEPT = 256
+LONGEST_KEPT = 2048
 
-_STARTS: dict[tuple[str, bytes, str], bytes] = {}
-_ORDINARY: set[bytes] = set()
-"""Names of headers, as they were written, that need no second look."""
+_HEADS: dict[tuple[object, ...], bytes] = {}
+"""Most requests to a provider begin alike: everything before the line that says how long the body is."""
 
 
 class Ask(msgspec.Struct, kw_only=True, eq=False):
@@ -48,49 +47,44 @@ def head(
     length: int | None = None,
 ) -> bytes:
     """Return request line and headers; raise UpstreamFailed for what would not stay on its line."""
-    method, path = outgoing.method, outgoing.path
-    lines = [_STARTS.get((method, prefix, path)) or _start(method, prefix, path)]
+    key = (outgoing.method, prefix, outgoing.path, host, proxy_header, *outgoing.headers)
+    start = _HEADS.get(key)
+    if start is None:
+        start = _start(outgoing, host=host, prefix=prefix, proxy_header=proxy_header)
+        if len(start) <= LONGEST_KEPT:
+            if len(_HEADS) >= MOST_KEPT:
+                _HEADS.clear()
+            _HEADS[key] = start
+    if streamed:
+        return start + (
+            b"transfer-encoding: chunked\r\n\r\n"
+            if length is None
+            else b"content-length: %d\r\n\r\n" % length
+        )
+    if outgoing.body or outgoing.method not in BODILESS:
+        return b"%bcontent-length: %d\r\n\r\n" % (start, len(outgoing.body))
+    return start + b"\r\n"
+
+
+def _start(outgoing: Outgoing, *, host: bytes, prefix: bytes, proxy_header: bytes) -> bytes:
+    """Return the lines that do not depend on the body."""
+    path = outgoing.path
+    if " " in path or not path.isascii():
+        raise UpstreamFailed("the request's path holds a space or a raw non-ASCII letter", retryable=False)
+    lines = [b"%b %b%b HTTP/1.1" % (outgoing.method.encode("ascii"), prefix, path.encode("ascii"))]
     for name, value in outgoing.headers:
-        if name not in _ORDINARY:
-            special = _special(name)
-            if special == b"host":
-                host = b""
-            elif special:
-                continue
-        lines.append(name + b": " + value)
+        low = name.lower()
+        if low == b"host":
+            host = b""
+        if low not in FRAMING:
+            lines.append(name + b": " + value)
     if host:
         lines.append(b"host: " + host)
     if proxy_header:
         lines.append(proxy_header.removesuffix(b"\r\n"))
-    if streamed:
-        lines.append(b"transfer-encoding: chunked" if length is None else b"content-length: %d" % length)
-    elif outgoing.body or method not in BODILESS:
-        lines.append(b"content-length: %d" % len(outgoing.body))
-    expected = len(lines) + 1
-    lines.append(b"\r\n")
-    text = b"\r\n".join(lines)
-    if text.count(b"\n") != expected or text.count(b"\r") != expected:
+    text = b"\r\n".join(lines) + b"\r\n"
+    if text.count(b"\n") != len(lines) or text.count(b"\r") != len(lines):
         raise UpstreamFailed(
             "a header for the provider holds a line break; look at the end of its key", retryable=False
         )
     return text
-
-
-def _special(name: bytes) -> bytes:
-    """Return the name in lower case if it means something here, else nothing; remember those that do not."""
-    low = name.lower()
-    if low in FRAMING or low == b"host":
-        return low
-    if len(_ORDINARY) < MOST_KEPT and len(name) <= LONGEST_KEPT:
-        _ORDINARY.add(name)
-    return b""
-
-
-def _start(method: str, prefix: bytes, path: str) -> bytes:
-    """Return the request line, and remember it: most requests to a provider begin alike."""
-    if " " in path or not path.isascii():
-        raise UpstreamFailed("the request's path holds a space or a raw non-ASCII letter", retryable=False)
-    line = b"%b %b%b HTTP/1.1" % (method.encode("ascii"), prefix, path.encode("ascii"))
-    if len(_STARTS) < MOST_KEPT and len(line) <= LONGEST_KEPT:
-        _STARTS[method, prefix, path] = line
-    return line

@@ -261,7 +261,8 @@ class Connection(asyncio.Protocol):
             self.reading_since = self._loop.time()
         if not self._queue:
             self._ahead_bytes = 0
-            self.resume_reading()
+            if self._read_paused:
+                self.resume_reading()
 
     def _start(self, client: Client) -> None:
         self._active = client

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -13,7 +13,14 @@ T = TypeVar("T")
 
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _BYTE = re.compile(r"^(?:JSON is malformed: )?(?P<what>.*?)(?: \(byte (?P<byte>\d+)\))?$", re.DOTALL)
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: Any = None
+
+
 _objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_stream_options = msgspec.json.Decoder(_StreamOptions)
 _strings = msgspec.json.Decoder(str)
 _encode = msgspec.json.encode
 
@@ -84,6 +91,16 @@ def small(value: object) -> bool | int | float | str | None:
     if isinstance(value, int):
         return value if -_LARGEST <= value <= _LARGEST else None
     return value if isinstance(value, float) else None
+
+
+def wants_usage(options: msgspec.Raw) -> bool:
+    """Return whether these `stream_options` ask for usage; of none, and of what is no object, False."""
+    if not bytes(options):
+        return False
+    try:
+        return _stream_options.decode(options).include_usage is True
+    except msgspec.DecodeError:
+        return False
 
 
 def rewrite(body: bytes, *, model: str, ask_usage: bool, drop: tuple[str, ...] = ()) -> bytes:

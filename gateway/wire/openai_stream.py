@@ -1,9 +1,8 @@
-"""Reads an OpenAI chat stream as it passes.
+"""Reads a stream of OpenAI chat or legacy completions as it passes.
 
-Nearly every event is like the one before it, but for a word of the answer. So the first such event is taken
-for a pattern (what stands before the word, what stands after it), and the next ones are only compared with
-it. What does not fit the pattern is searched, and what the search finds is decoded and judged. A key can be
-searched for in raw JSON because a quote inside a JSON string is always escaped.
+Nearly every event is only a word more of the answer. Read are the first ones, up to the first word, and those
+that hold one of a few byte sequences, which one search over the whole chunk finds. A key can be searched for in
+raw JSON because a quote inside a JSON string is always escaped.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import re
 from typing import Any
 
 import msgspec
+from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
 from gateway.wire import sse
 from gateway.wire.base import Finding
@@ -19,23 +19,24 @@ from gateway.wire.openai_answer import error_message, object_bytes, text
 from gateway.wire.openai_usage import parse_usage
 
 _BEGAN = re.compile(
-    rb'"(?:content|reasoning_content|reasoning|refusal|arguments|transcript)"\s*:\s*(?:"(?!")|\[\s*\{)'
+    rb'"(?:content|text|reasoning_content|reasoning|refusal|arguments|transcript)"\s*:\s*(?:"(?!")|\[\s*\{)'
     rb'|"(?:tool_calls|function_call|audio)"\s*:\s*[\[{]'
 )
 _DONE = b"[DONE]"
-_REMARKABLE = re.compile(
-    rb'"(?:usage"\s*:\s*\{|finish_reason"\s*:\s*"|index"\s*:\s*[1-9]|error"\s*:\s*[^\sn])'
+_REMARKABLE = BytesAhoCorasick(
+    [
+        *(b'"usage":{', b'"usage": {', b'"usage":  ', b'"usage" '),
+        *(b'"finish_reason":"', b'"finish_reason": "', b'"finish_reason":  ', b'"finish_reason" '),
+        *(b'"index":1', b'"index": 1', b'"index":  ', b'"index" '),
+        *(b'"error"', b"event: error", b"event:error", _DONE),
+    ],
+    matchkind=MatchKind.LeftmostFirst,
 )
+"""Keys with a value worth reading, or with so much white space that one must look.
+
+Up to 16 needles, and with this kind of match, ahocorasick-rs 1.0 compares 16 bytes at once: it is ten times faster.
+"""
 _NAMED_ERROR = re.compile(rb"(?:\A|[\r\n])event: ?error")
-_WORD = re.compile(
-    rb'"(?:content|reasoning_content|reasoning|arguments)"\s*:\s*"(?P<word>[^"\\\r\n]+)"[},][^\r\n]*\r?\n\r?\n'
-)
-_PADDING = re.compile(rb'"obfuscation"\s*:\s*"(?P<word>[^"\\\r\n]*)"[},]')
-"""OpenAI pads its events to one length unless told not to: `stream_options.include_obfuscation` of its API
-reference (2026-11)."""
-_MOST_PATTERNS = 64
-"""Learnt per stream. Providers write the second into each event, so that a pattern lasts as long."""
-_NO_PATTERN = (b"\0", b"", b"")
 _ABSENT = msgspec.Raw(b"")
 
 
@@ -55,6 +56,7 @@ class _Event(msgspec.Struct):
     usage: msgspec.Raw = _ABSENT
     error: msgspec.Raw = _ABSENT
     message: Any = ""
+    service_tier: Any = ""
     x_groq: _Groq | None = None
     """Groq's usage without `include_usage` (recorded 2025-02)."""
 
@@ -72,13 +74,14 @@ class StreamReading:
         self._done = False
         self._id = ""
         self._model = ""
+        self._tier = ""
         self._raw_usage = b""
         self._finish_reason = ""
         self._seen: set[int] = {0}
         self._finished: set[int] = set()
         self._error = ""
-        self._pattern = _NO_PATTERN
-        self._learnt = 0
+        self._skims = False
+        """From here on only remarkable events count: content, an id and no more than one choice were seen."""
         self._finding: Finding | None = None
 
     @property
@@ -114,72 +117,38 @@ class StreamReading:
             response_model=self._model,
             response_id=self._id,
             error=self._error,
+            service_tier=self._tier,
         )
 
     def _read(self, block: bytes) -> bytes:
         """Read whole events; return those that may pass."""
         dropped: list[tuple[int, int]] = []
-        at = self._skip(block, 0)
-        if at == len(block):
-            return block
-        end_of = sse.end_of if b"\r" in block else sse.end_of_lines
-        while at < len(block):
-            end = end_of(block, at)
-            if self._judge(block[at:end]):
-                dropped.append((at, end))
-            at = self._skip(block, end)
+        at, size = 0, len(block)
+        plain = b"\t" not in block
+        while at < size:
+            read = self._skim if self._skims and plain else self._take
+            at = read(block, at, dropped)
         return _without(block, dropped) if dropped else block
 
-    def _skip(self, block: bytes, at: int) -> int:
-        """Return where the first event at or after `at` begins that is not like the pattern.
+    def _skim(self, block: bytes, at: int, dropped: list[tuple[int, int]]) -> int:
+        """Take the remarkable events from `at` on, as long as that is enough; return up to where it was."""
+        for _, place, _ in _REMARKABLE.find_matches_as_indexes(block):
+            if place >= at:
+                at = self._take(block, sse.start_of(block, at, place), dropped)
+                if not self._skims:
+                    return at
+        return len(block)
 
-        The word cannot hold a quote, so nothing that `_REMARKABLE` looks for can hide in it.
-        """
-        head, tail, shut = self._pattern
-        past_head, past_tail, past_shut = len(head), len(tail), len(shut)
-        begins, find = block.startswith, block.find
-        while begins(head, at):
-            quote = find(b'"', at + past_head)
-            if not begins(tail, quote):
-                break
-            end = quote + past_tail
-            if shut:
-                quote = find(b'"', end)
-                if not begins(shut, quote):
-                    break
-                end = quote + past_shut
-            at = end
-        return at
-
-    def _judge(self, event: bytes) -> bool:
-        """Take what the event says, if it says more than a word; return whether it is to be taken out."""
+    def _take(self, block: bytes, start: int, dropped: list[tuple[int, int]]) -> int:
+        """Read one event, note it in `dropped` if it is to be taken out, return where the next begins."""
+        end = sse.end_of(block, start)
+        event = block[start:end]
         if not self._began:
             self._began = _BEGAN.search(event) is not None
-        if (
-            not self._id
-            or _REMARKABLE.search(event) is not None
-            or (b"event:" in event and _NAMED_ERROR.search(event) is not None)
-        ):
-            return self._note(event)
-        if _DONE in event and sse.data_of(event) == _DONE:
-            self._done = True
-        elif self._began and self._learnt < _MOST_PATTERNS:
-            self._learn(event)
-        return False
-
-    def _learn(self, event: bytes) -> None:
-        """Make an event that says nothing but a word the pattern."""
-        word = _WORD.search(event)
-        if word is None or word.end() != len(event):
-            return
-        self._learnt += 1
-        start, end = word.span("word")
-        padding = _PADDING.search(event, end) if b"obfuscation" in event else None
-        if padding is None:
-            self._pattern = event[:start], event[end:], b""
-        else:
-            shut, shut_end = padding.span("word")
-            self._pattern = event[:start], event[end:shut], event[shut_end:]
+        if self._note(event):
+            dropped.append((start, end))
+        self._skims = self._began and bool(self._id) and len(self._seen) == 1
+        return end
 
     def _note(self, event: bytes) -> bool:
         """Take what the event says; return whether it is to be taken out."""
@@ -197,6 +166,7 @@ class StreamReading:
             self._id = text(said.id)
         if not self._model:
             self._model = text(said.model)
+        self._tier = text(said.service_tier) or self._tier
         for choice in said.choices or ():
             self._note_choice(choice)
         if said.error is not _ABSENT or b"event:" in event:

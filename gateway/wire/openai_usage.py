@@ -30,11 +30,16 @@ class _Usage(msgspec.Struct):
     completion_tokens_details: _Details | None = None
     prompt_cache_hit_tokens: int | None = None
     cached_tokens: int | None = None
+    # the same in the words of the Responses API
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens_details: _Details | None = None
+    output_tokens_details: _Details | None = None
 
 
 _decoder = msgspec.json.Decoder(_Usage, strict=False)
 _NOTHING = _Details()
-_MOST = 1 << 53
+MOST = 1 << 53
 """Tokens beyond this are nonsense, and more than a row can hold."""
 
 
@@ -45,14 +50,21 @@ def parse_usage(raw: bytes | msgspec.Raw) -> Usage | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if said.prompt_tokens is None and said.completion_tokens is None:
-        return None
+        if said.input_tokens is None and said.output_tokens is None:
+            return None
+        said.prompt_tokens, said.prompt_tokens_details = said.input_tokens, said.input_tokens_details
+        said.completion_tokens, said.completion_tokens_details = (
+            said.output_tokens,
+            said.output_tokens_details,
+        )
     read = said.prompt_tokens_details or _NOTHING
     written = said.completion_tokens_details or _NOTHING
-    prompt = max(said.prompt_tokens or 0, 0)
-    completion = max(said.completion_tokens or 0, 0)
-    thought = max(written.reasoning_tokens or 0, 0)
-    if max(prompt, completion, thought) > _MOST:
-        return None
+    prompt, completion = said.prompt_tokens or 0, said.completion_tokens or 0
+    thought = written.reasoning_tokens or 0
+    if not (0 <= prompt <= MOST and 0 <= completion <= MOST and 0 <= thought <= MOST):
+        if max(prompt, completion, thought) > MOST:
+            return None
+        prompt, completion, thought = max(prompt, 0), max(completion, 0), max(thought, 0)
     if thought and said.total_tokens == prompt + completion + thought:
         completion += thought
     cached = read.cached_tokens or said.prompt_cache_hit_tokens or said.cached_tokens

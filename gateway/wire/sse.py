@@ -74,10 +74,22 @@ def _last_blank_line(data: bytearray, start: int) -> int:
     return cut
 
 
+def start_of(block: bytes, first: int, place: int) -> int:
+    """Return where the event that holds `place` begins, if one begins at `first`."""
+    found = block.rfind(b"\n\n", first, place)
+    start = found + 2 if found >= 0 else first
+    if block.find(b"\r", start, place) >= 0:
+        for blank in _BLANK_LINE.finditer(block, start, place):
+            start = blank.end()
+    return start
+
+
 def end_of(block: bytes, start: int) -> int:
     """Return where the event that begins at `start` ends, its blank line included."""
-    found = _BLANK_LINE.search(block, start)
-    return found.end() if found is not None else len(block)
+    end = end_of_lines(block, start)
+    if block.find(b"\r", start, end) >= 0 and (found := _BLANK_LINE.search(block, start)) is not None:
+        return found.end()
+    return end
 
 
 def end_of_lines(block: bytes, start: int) -> int:
@@ -90,5 +102,7 @@ def data_of(event: bytes) -> bytes:
     """Return the event's data, its lines joined by newlines; empty for comments."""
     if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and event.endswith(b"\n\n"):
         return event[6:-2]
+    if event.startswith(b"data: ") and event.find(b"\r") == len(event) - 4 and event.endswith(b"\r\n\r\n"):
+        return event[6:-4]
     lines = [line[5:].removeprefix(b" ") for line in _LINE_END.split(event) if line.startswith(b"data:")]
     return b"\n".join(lines)

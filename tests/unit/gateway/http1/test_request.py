@@ -3,7 +3,8 @@
 import pytest
 
 from gateway.errors import UpstreamFailed
-from gateway.http1.request import head
+from gateway.http1 import request
+from gateway.http1.request import MOST_KEPT, head
 from gateway.providers.base import Headers, Origin, Outgoing
 
 
@@ -17,6 +18,26 @@ def test_the_head_holds_the_callers_headers_then_host_and_length() -> None:
     text = head(outgoing(headers=[(b"x-a", b"1"), (b"X-B", b"2")]), host=b"h")
 
     assert text == b"POST /v1/x HTTP/1.1\r\nx-a: 1\r\nX-B: 2\r\nhost: h\r\ncontent-length: 2\r\n\r\n"
+
+
+def test_a_head_that_is_remembered_is_nobody_elses() -> None:
+    for secret in (b"one", b"two", b"one"):
+        headers = [(b"authorization", secret)]
+        for body in (b"{}", b"{...}"):
+            text = head(outgoing(headers=headers, body=body), host=b"h")
+
+            assert text == (
+                b"POST /v1/x HTTP/1.1\r\nauthorization: %b\r\nhost: h\r\ncontent-length: %d\r\n\r\n"
+                % (secret, len(body))
+            )
+    assert head(outgoing(), host=b"other") != head(outgoing(), host=b"h")
+
+
+def test_many_different_heads_are_not_all_kept() -> None:
+    for number in range(MOST_KEPT + 10):
+        assert b"x-n: %d\r\n" % number in head(outgoing(headers=[(b"x-n", b"%d" % number)]), host=b"h")
+
+    assert len(request._HEADS) <= MOST_KEPT
 
 
 def test_a_host_of_the_caller_is_the_only_one() -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,6 +112,27 @@ def test_a_stream_without_done_is_complete_once_every_choice_finished():
     assert read([ROLE + two + LAST + chunk(delta("{}", '"length"', 1))])[1].complete
 
 
+def test_of_many_choices_each_counts_also_in_one_piece():
+    second, third = (chunk(delta('{"content":"a"}', index=index)) for index in (1, 2))
+    ends = [LAST, chunk(delta("{}", '"stop"', 1))]
+
+    assert not read([b"".join([ROLE, WORD, second, third, *ends])])[1].complete
+    assert read([b"".join([ROLE, WORD, second, *ends])])[1].complete
+
+
+@pytest.mark.parametrize("colon", [b":", b": ", b" :", b":  ", b"\t:", b":\t"])
+def test_white_space_around_a_colon_hides_nothing(colon):
+    error = b'data: {"error":{"message":"bad"}}\n\n'
+    events = [ROLE, WORD, WORD, LAST, USAGE, error, DONE]
+
+    passed, finding = read([b"".join(spaced(event, colon) for event in events)], strip=True)
+
+    assert finding.finish_reason == "stop"
+    assert finding.usage == FOUND.usage
+    assert finding.error == "bad"
+    assert b"total_tokens" not in passed
+
+
 def test_the_word_done_in_an_answer_ends_nothing():
     assert not read([ROLE + WORD])[1].complete
 
@@ -180,7 +204,7 @@ def test_an_empty_first_event_does_not_hide_who_answers():
     assert passed.startswith(azure)
 
 
-# most events are only compared with the one before
+# most events are not read
 
 
 def word(said: str, *, pad: str | None = None, second: int = 1) -> bytes:
@@ -213,23 +237,115 @@ def test_what_stands_where_a_word_is_expected_is_still_read(said, error, pad):
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["lf", "crlf"])
 @pytest.mark.parametrize("pad", [None, "Xy7"])
-def test_events_that_differ_only_in_their_word_are_not_searched(monkeypatch, pad, end):
-    judged: list[bytes] = []
-    judge = StreamReading._judge
+def test_events_that_say_nothing_but_a_word_are_not_read(monkeypatch, pad, end):
+    noted: list[bytes] = []
+    note = StreamReading._note
 
     def noting(self: StreamReading, event: bytes) -> bool:
-        judged.append(event)
-        return judge(self, event)
+        noted.append(event)
+        return note(self, event)
 
-    monkeypatch.setattr(StreamReading, "_judge", noting)
-    words = [word(f"w{n} ", pad=pad and pad[: n % 4]) for n in range(100)]
-    later = [word(f"w{n} ", pad=pad, second=2) for n in range(100)]
-    events = [event.replace(b"\n", end) for event in [ROLE, *words, *later, LAST, USAGE, DONE]]
+    monkeypatch.setattr(StreamReading, "_note", noting)
+    words = [word(f"w{n} ", pad=pad and pad[: n % 4], second=n) for n in range(100)]
+    events = [event.replace(b"\n", end) for event in [ROLE, *words, LAST, USAGE, DONE]]
 
     finding = read([b"".join(events)])[1]
 
-    assert judged == [events[n] for n in (0, 1, 101, 201, 202, 203)]
+    assert noted == [events[n] for n in (0, 1, 101, 102, 103)]
     assert finding == FOUND
+
+
+# a reader that takes its time
+
+
+def slow(stream: bytes, *, strip: bool) -> tuple[bytes, dict[str, object]]:
+    """Read every event with a plain JSON parser; return what may pass, and what was found."""
+    passed = b""
+    said: dict[str, object] = {"id": "", "model": "", "usage": b"", "error": "", "done": False, "finish": ""}
+    seen, finished = {0}, set()
+    for event in re.split(rb"(?<=\n\n)|(?<=\r\n\r\n)", stream):
+        lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
+        data = b"\n".join(lines)
+        said["done"] = said["done"] or data == b"[DONE]"
+        try:
+            value = msgspec.json.decode(data)
+        except msgspec.DecodeError:
+            passed += event
+            continue
+        choices, usage = value.get("choices") or [], value.get("usage")
+        said["id"] = said["id"] or value.get("id", "")
+        said["model"] = said["model"] or value.get("model", "")
+        said["error"] = said["error"] or (value.get("error") or {}).get("message", "")
+        for choice in choices:
+            seen.add(choice["index"])
+            if choice["finish_reason"]:
+                finished.add(choice["index"])
+                if not said["finish"] or choice["index"] == 0:
+                    said["finish"] = choice["finish_reason"]
+        if usage:
+            said["usage"] = usage
+        if not (strip and usage and not choices):
+            passed += event
+    said["done"] = said["done"] or finished >= seen
+    return passed, said
+
+
+def spaced(event: bytes, colon: bytes) -> bytes:
+    """Write the colons between keys and values in another style."""
+    return re.sub(rb'(?<=[a-z])":(?=["{\[ntf0-9])', b'"' + colon, event)
+
+
+SPEECH = st.sampled_from(
+    [
+        "",
+        "a",
+        "\\n",
+        "[DONE]",
+        "event: error",
+        '\\"usage\\":{',
+        '\\"error\\":1',
+        '\\"index\\":1',
+        "\u00e9",
+        "data: ",
+    ]
+)
+EVENTS = (
+    st.sampled_from(
+        [ROLE, LAST, USAGE, DONE, b": ping\n\n", b"data: {\n\n", b'data: {"error":{"message":"bad"}}\n\n']
+    )
+    | st.builds(word, SPEECH, pad=st.sampled_from([None, "p"]))
+    | st.builds(
+        lambda said, finish, index: chunk(delta(f'{{"content":"{said}"}}', finish, index)),
+        SPEECH,
+        st.sampled_from(["null", '"stop"', '"length"']),
+        st.sampled_from([0, 1]),
+    )
+)
+
+
+@given(
+    begun=st.booleans(),
+    events=st.lists(EVENTS, max_size=14),
+    colon=st.sampled_from([b":", b": ", b" : ", b":  ", b"\t:\t", b" :"]),
+    end=st.sampled_from([b"\n", b"\r\n"]),
+    data=st.data(),
+)
+def test_a_quick_reader_finds_what_a_slow_one_finds(begun, events, colon, end, data):
+    events = [ROLE, WORD, *events] if begun else events
+    stream = b"".join(spaced(event, colon).replace(b"\n", end) for event in events)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+
+    for strip in (False, True):
+        passed, finding = read(pieces, strip=strip)
+        expected, said = slow(stream, strip=strip)
+
+        assert passed == expected
+        assert (finding.response_id, finding.response_model) == (said["id"], said["model"])
+        assert finding.finish_reason == said["finish"]
+        assert finding.error == said["error"]
+        assert finding.complete == said["done"]
+        assert msgspec.json.decode(finding.raw_usage or b'""') == (said["usage"] or "")
 
 
 @given(
@@ -251,3 +367,15 @@ def test_words_of_any_kind_in_any_pieces_read_the_same(events, data):
 
     assert read(pieces) == read([stream])
     assert read(pieces, strip=True)[0] == b"".join(e for e in events if e is not USAGE)
+
+
+@pytest.mark.parametrize("size", [1, 50, 10_000])
+def test_the_last_service_tier_that_is_told_is_the_one(size):
+    first = chunk(delta('{"role":"assistant","content":""}'), ',"service_tier":"auto"')
+    last = chunk("", ',"service_tier":"priority","usage":{"prompt_tokens":12,"completion_tokens":5}')
+    stream = first + WORD * 3 + LAST + last + DONE
+
+    for strip in (False, True):
+        pieces = [stream[i : i + size] for i in range(0, len(stream), size)]
+        assert read(pieces, strip=strip)[1].service_tier == "priority"
+    assert read([first + WORD + LAST + DONE])[1].service_tier == "auto"

@@ -80,3 +80,14 @@ def test_dialects_of_cached_tokens_are_understood(field):
 )
 def test_what_is_no_usage_is_none(raw):
     assert parse_usage(raw) is None
+
+
+def test_responses_tell_the_same_in_other_words():
+    said = b"""{"input_tokens":100,"input_tokens_details":{"cached_tokens":60,"cache_write_tokens":10},
+        "output_tokens":40,"output_tokens_details":{"reasoning_tokens":30},"total_tokens":140}"""
+
+    assert parse_usage(said) == Usage(
+        input_uncached=30, cache_read=60, cache_write_5m=10, output_text=10, output_reasoning=30
+    )
+    assert parse_usage(b'{"input_tokens":7}') == Usage(input_uncached=7)
+    assert parse_usage(b'{"input_tokens":null,"output_tokens":null}') is None

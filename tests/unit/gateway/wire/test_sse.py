@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire.sse import Splitter, data_of, end_of, end_of_lines
+from gateway.wire.sse import Splitter, data_of, end_of, end_of_lines, start_of
 
 ENDS = [b"\n", b"\r\n", b"\r"]
 
@@ -83,3 +85,13 @@ def test_the_end_of_an_event_is_found_from_its_beginning():
         if end == b"\n":
             assert end_of_lines(first + second, 0) == len(first)
             assert end_of_lines(first + second, len(first)) == len(first + second)
+
+
+def test_the_beginning_of_an_event_is_found_from_anywhere_in_it():
+    for ends in itertools.product(ENDS, repeat=2):
+        first, second = (b"data: a" + end + b"data: b" + end * 2 for end in ends)
+        block = first + second
+        for place in range(len(block)):
+            inside = place >= len(first) + 1
+            assert start_of(block, 0, place) == (len(first) if inside else 0) or place == len(first)
+            assert start_of(block, len(first), max(place, len(first))) == len(first)
