@@ -11,6 +11,12 @@ import msgspec
 
 RECALL = "recall"
 CONFIRM = "confirm"
+MEMORY_API = "/api/memories"
+"""The paths of the public port that the hub answers."""
+
+
+BUSY = "memory_busy"
+"""Code of a recall that was refused at once, as it would have waited too long."""
 
 
 class Asker(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

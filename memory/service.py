@@ -7,8 +7,9 @@ they work, so the loop stays quick.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -43,10 +44,10 @@ class Threads:
         self.recalls = ThreadPoolExecutor(_RECALLS, thread_name_prefix="memory recall")
         self.others = ThreadPoolExecutor(_OTHERS, thread_name_prefix="memory")
 
-    def close(self) -> None:
-        """Let the threads end."""
-        self.recalls.shutdown(wait=False)
-        self.others.shutdown(wait=False)
+    def close(self, *, wait: bool = True) -> None:
+        """Take no more work; return once that in hand is done, if asked to wait."""
+        self.recalls.shutdown(wait)
+        self.others.shutdown(wait)
 
 
 class AsyncMemory:
@@ -70,12 +71,12 @@ class AsyncMemory:
     ) -> AsyncMemory:
         """Open or make the stores in `folder`; `embedder` is called off the loop, with a folder for its files."""
         threads = Threads()
-        loop = asyncio.get_running_loop()
-        opening = partial(open_engine, folder, embedder, redact=redact)
+        opening = threads.others.submit(open_engine, folder, embedder, redact=redact)
         try:
-            engine = await loop.run_in_executor(threads.others, opening)
+            engine = await asyncio.wrap_future(opening)
         except BaseException:
-            threads.close()
+            opening.add_done_callback(_close_unwanted)
+            threads.close(wait=False)
             raise
         return cls(engine, threads)
 
@@ -85,8 +86,9 @@ class AsyncMemory:
 
     async def close(self) -> None:
         """Write everything and let go of the folder; for all views over these stores."""
-        await self._off_loop(self._engine.close)
-        self._threads.close()
+        # SQLite crashes if a connection is closed under a thread that uses it.
+        await asyncio.to_thread(self._threads.close)
+        await asyncio.to_thread(self._engine.close)
 
     # Mem0's methods
 
@@ -243,10 +245,20 @@ def open_engine(folder: Path, embedder: Callable[[Path], Embedder], *, redact: R
     """Open the stores in `folder`, heal them, and start following. Raises StoreBusy, EmbedderAway."""
     model = embedder(folder / "models")
     index = EdgeIndex(folder / "index", fingerprint=model.fingerprint, dimensions=model.dimensions)
-    ledger = SqliteLedger(folder / "memory.sqlite3")
-    engine = Engine(ledger, index, model, key=key_of(folder), redact=redact)
-    engine.start()
+    with contextlib.ExitStack() as opened:
+        opened.callback(index.close)
+        ledger = SqliteLedger(folder / "memory.sqlite3")
+        opened.callback(ledger.close)
+        engine = Engine(ledger, index, model, key=key_of(folder), redact=redact)
+        engine.start()
+        opened.pop_all()  # it is the engine that closes them now
     return engine
+
+
+def _close_unwanted(opening: Future[Engine]) -> None:
+    """Close what was opened for a caller who did not wait for it."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 def row_of(memory: Memory) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -149,18 +149,24 @@ class Pipe:
 
 
 class Collector:
-    """Runs the pipes of one journal, and deletes what all of them are done with."""
+    """Runs pipes of one journal, and deletes what all of them are done with.
+
+    `beside` are pipes that another collector runs: what they still need is kept as well, until the quota is near.
+    Without `keep_consumed_s` it deletes nothing.
+    """
 
     def __init__(
         self,
         pipes: list[Pipe],
         *,
-        keep_consumed_s: float,
         now_us: Callable[[], int],
+        beside: Sequence[Pipe] = (),
+        keep_consumed_s: float | None = None,
         quota_bytes: int = 0,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._pipes = pipes
+        self._beside = beside
         self._keep_consumed_s = keep_consumed_s
         self._quota_bytes = quota_bytes
         self._now_us = now_us
@@ -174,7 +180,8 @@ class Collector:
             name = f"collector-{pipe.follower.name}"
             thread = threading.Thread(target=self._follow, args=(pipe,), name=name, daemon=True)
             self._threads.append(thread)
-        self._threads.append(threading.Thread(target=self._sweep, name="collector-reclaim", daemon=True))
+        if self._keep_consumed_s is not None:
+            self._threads.append(threading.Thread(target=self._sweep, name="collector-reclaim", daemon=True))
         for thread in self._threads:
             thread.start()
 
@@ -197,17 +204,30 @@ class Collector:
 
     def sweep(self) -> list[Path]:
         """Delete segments that every pipe was done with long enough ago; at once when the quota is near."""
+        gone: list[Path] = []
+        ours = [pipe.follower for pipe in self._pipes]
+        others = [pipe.follower for pipe in self._beside]
         with contextlib.ExitStack() as stack:
-            for pipe in self._pipes:
+            for pipe in (*self._beside, *self._pipes):  # in this order: while another one hangs, ours go on
                 stack.enter_context(pipe.lock)
-            followers = [pipe.follower for pipe in self._pipes]
-            files = [file for found in writers(followers[0].folder).values() for file in found]
-            tight = 0 < self._quota_bytes * _TIGHT <= sum(file.size for file in files)
-            keep_s = 0 if tight else self._keep_consumed_s
-            gone = list(reclaim(followers, keep_s=keep_s, now_us=self._now_us()))
+            keep_s = 0 if self._tight() else self._keep_consumed_s or 0
+            gone += reclaim([*ours, *others], keep_s=keep_s, now_us=self._now_us())
+            if others and self._tight():
+                # Calls are refused once the quota is used up: better that the others miss some.
+                missed = list(reclaim(ours, keep_s=0, now_us=self._now_us()))
+                for follower in others if missed else []:
+                    follower.forget({path.name for path in missed})
+                    logger.error(
+                        "segments_missed", extra={"consumer": follower.name, "segments": len(missed)}
+                    )
+                gone += missed
         for path in gone:
             logger.info("segment_deleted", extra={"segment": path.name})
         return gone
+
+    def _tight(self) -> bool:
+        files = [file for found in writers(self._pipes[0].follower.folder).values() for file in found]
+        return 0 < self._quota_bytes * _TIGHT <= sum(file.size for file in files)
 
     def _follow(self, pipe: Pipe) -> None:
         pacer = Pacer()

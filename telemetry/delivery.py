@@ -174,7 +174,8 @@ class StoreConsumer:
         logger.error(
             "dead_letter", extra={"table": table, "call_id": entry.row.call_id, "error": error.label}
         )
-        self._write(
+        bury(
+            self._dead_letters,
             f"{entry.writer or 'interrupted'}-{entry.seq:08d}-{entry.offset}-{entry.row.call_id}",
             DeadLetter(
                 reason=f"{table}: {error.label}: {error}",
@@ -188,7 +189,8 @@ class StoreConsumer:
 
     def _bury_raw(self, damage: Damage) -> None:
         logger.error("dead_letter", extra={"writer": damage.writer, "error": "no_frame"})
-        self._write(
+        bury(
+            self._dead_letters,
             f"{damage.writer}-{damage.seq:08d}-{damage.bad.offset}",
             DeadLetter(
                 reason=f"no frame: {damage.bad.reason}",
@@ -200,11 +202,12 @@ class StoreConsumer:
             ),
         )
 
-    def _write(self, name: str, letter: DeadLetter) -> None:
-        """One file per letter, named by its place: burying it twice leaves one."""
-        self._dead_letters.mkdir(parents=True, exist_ok=True)
-        path = self._dead_letters / f"{_UNSAFE.sub('_', name)[:200]}.msgpack"
-        write_whole(path, msgspec.msgpack.encode(letter))
+
+def bury(folder: Path, name: str, letter: DeadLetter) -> None:
+    """Write one file per letter, named by its place: burying it twice leaves one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{_UNSAFE.sub('_', name)[:200]}.msgpack"
+    write_whole(path, msgspec.msgpack.encode(letter))
 
 
 def _entry(item: Item, row: Row) -> _Entry:

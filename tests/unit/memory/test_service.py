@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from memory.errors import BadMemory, BadScope
+from memory.embed import HashedWords
+from memory.errors import BadMemory, BadScope, StoreBusy
 from memory.scope import Scope
 from memory.service import AsyncMemory
 from tests.fakes.memory_parts import KEY, said, settled
@@ -163,3 +167,45 @@ async def test_the_second_call_of_a_user_recalls_the_first(memory):
     assert await memory.confirm(scope, "c2", found.ids) == 1
     bob = Scope(project="default", environment="prod", user="bob")
     assert (await memory.recall(bob, "how is my dog called?")).status == "empty"
+
+
+async def test_a_start_that_fails_lets_go_of_the_folder(tmp_path):
+    ledger = tmp_path / "memory.sqlite3"
+    ledger.write_bytes(b"this is no database" * 100)
+    with pytest.raises(sqlite3.DatabaseError):
+        await AsyncMemory.open(tmp_path, lambda _: HashedWords())
+    ledger.unlink()
+    await (await AsyncMemory.open(tmp_path, lambda _: HashedWords())).close()
+
+
+async def test_a_start_that_nobody_waits_for_lets_go_of_the_folder_too(tmp_path):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(folder):
+        begun.set()
+        assert go_on.wait(10)
+        return HashedWords()
+
+    opening = asyncio.create_task(AsyncMemory.open(tmp_path, slow))  # noqa: TID251 - memory knows no gateway
+    await asyncio.to_thread(begun.wait, 10)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    go_on.set()
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                memory = await AsyncMemory.open(tmp_path, lambda _: HashedWords())
+            except StoreBusy:
+                continue
+            break
+    await memory.close()
+
+
+async def test_closing_waits_for_the_work_in_hand(tmp_path):
+    memory = await AsyncMemory.open(tmp_path, lambda _: HashedWords())
+    batch = [said(f"I say {number}", call_id=f"c{number}") for number in range(50)]
+    capturing = asyncio.gather(memory.capture(batch))
+    await asyncio.sleep(0)
+    await memory.close()
+    assert len((await capturing)[0].added) == 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from telemetry.collector import Collector, Pacer, Pipe
-from telemetry.delivery import StoreConsumer
-from telemetry.follower import MAX_BYTES, Follower
+from telemetry.delivery import Delivered, StoreConsumer
+from telemetry.follower import MAX_BYTES, Follower, Work
 from telemetry.records import Opened
 from telemetry.segments import writers
 from telemetry.store.base import StoreAway
@@ -131,3 +132,76 @@ def test_what_was_delivered_is_deleted_after_its_time_or_when_room_is_short(tmp_
     tight = Collector([pipe], keep_consumed_s=600, now_us=now_us, quota_bytes=1000)
     assert [path.name for path in tight.sweep()] == ["w1-00000001.seg"]
     assert [file.seq for file in writers(tmp_path)["w1"]] == [2]
+
+
+class Hanging:
+    """A consumer that takes nothing until it is let go."""
+
+    def __init__(self) -> None:
+        self.waiting = threading.Event()
+        self.go_on = threading.Event()
+
+    def deliver(self, work: Work) -> Delivered:
+        self.waiting.set()
+        assert self.go_on.wait(10)
+        return Delivered()
+
+
+def written_and_delivered(tmp_path: Path) -> Pipe:
+    """A pipe to a store that has all there is: one whole segment and a new one."""
+    pipe = pipe_over(MemoryLedger(), tmp_path)
+    writer = SegmentWriter(tmp_path, "w1")
+    writer.write(*whole(1))
+    writer.roll()
+    while pipe.step():
+        pass
+    return pipe
+
+
+def test_a_segment_stays_until_others_are_done_with_it_as_well(tmp_path: Path) -> None:
+    pipe = written_and_delivered(tmp_path)
+    slow = Hanging()
+    slow.go_on.set()
+    other = Pipe(Follower("memory", tmp_path, now_us=now_us), slow, now_us=now_us)
+    collector = Collector([pipe], beside=[other], keep_consumed_s=0, now_us=now_us)
+    assert collector.sweep() == []
+    while other.step():
+        pass
+    assert [path.name for path in collector.sweep()] == ["w1-00000001.seg"]
+
+
+def test_near_the_quota_others_are_not_waited_for_and_go_on_behind_the_gap(tmp_path: Path) -> None:
+    pipe = written_and_delivered(tmp_path)
+    slow = Hanging()
+    slow.go_on.set()
+    other = Pipe(Follower("memory", tmp_path, now_us=now_us), slow, now_us=now_us)
+    other.follower.next()  # planned, and never delivered
+    collector = Collector([pipe], beside=[other], keep_consumed_s=600, now_us=now_us, quota_bytes=1000)
+    assert [path.name for path in collector.sweep()] == ["w1-00000001.seg"]
+    while other.step():
+        pass
+    assert other.follower.backlog() == 0
+
+
+def test_a_consumer_that_hangs_holds_up_neither_the_others_nor_for_long_a_sweep(tmp_path: Path) -> None:
+    store = MemoryLedger()
+    pipe, hanging = pipe_over(store, tmp_path), Hanging()
+    other = Pipe(Follower("memory", tmp_path, now_us=now_us), hanging, now_us=now_us)
+    writer = SegmentWriter(tmp_path, "w1")
+    writer.write(*whole(1))
+    beside = Collector([other], now_us=now_us)
+    collector = Collector([pipe], beside=[other], keep_consumed_s=0, now_us=now_us)
+    beside.start()
+    assert hanging.waiting.wait(10)
+    sweep = threading.Thread(target=collector.sweep)
+    sweep.start()
+    collector.start()
+    try:
+        writer.write(*whole(2))
+        until(lambda: len(store.ids()) == 2)
+        assert sweep.is_alive()
+    finally:
+        hanging.go_on.set()
+        sweep.join(10)
+        assert collector.stop()
+        assert beside.stop()
