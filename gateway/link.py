@@ -289,6 +289,12 @@ class LinkClient:
         self.last_success_us = self._clock.now_us()
         return answer
 
+    def notify(self, method: str, params: object) -> None:
+        """Tell something that needs no answer; dropped if the line is down or full."""
+        line = self._line
+        if line is not None and not line.paused:
+            line.write(frame(self._next_id(line), self._encode((method, params))))
+
     def _next_id(self, line: _Line) -> int:
         number = self._last_id % _MAX_ID + 1
         while number in line.pending:

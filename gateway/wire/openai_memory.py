@@ -11,7 +11,7 @@ from gateway.wire import openai_body
 
 MOST_TURNS = 8
 MOST_CHARS = 8192
-"""Of all turns together; the last one counts, but is never left out."""
+"""Of all turns together; of a last one that is longer, its end."""
 
 _ABSENT = msgspec.Raw(b"")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -33,11 +33,10 @@ class _Part(msgspec.Struct):
 
 _bodies = msgspec.json.Decoder(_Body)
 _messages = msgspec.json.Decoder(_Message)
-_objects = msgspec.json.Decoder(dict[str, Any])
 _strings = msgspec.json.Decoder(str)
 _parts = msgspec.json.Decoder(list[_Part])
-_raw_objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_raw_lists = msgspec.json.Decoder(list[msgspec.Raw])
+_objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_lists = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class ChatConversation:
@@ -67,7 +66,7 @@ class ChatConversation:
                     break
             elif room < 0:
                 break
-            turns.append(text)
+            turns.append(text[-MOST_CHARS:])
             if len(turns) == MOST_TURNS:
                 break
         turns.reverse()
@@ -75,28 +74,29 @@ class ChatConversation:
 
     def remember(self, block: str) -> bytes:
         """Return the body with the block as one more text part of the last user message; raise BadRequest."""
-        body: dict[str, Any] = dict(openai_body.decode(_raw_objects, self._body))
-        message: dict[str, Any] = dict(openai_body.decode(_raw_objects, self._messages[self.anchor]))
-        message["content"] = [*_as_parts(message["content"]), {"type": "text", "text": block}]
+        body = openai_body.decode(_objects, self._body)
+        message = openai_body.decode(_objects, self._messages[self.anchor])
+        content = [*_as_parts(message["content"]), {"type": "text", "text": block}]
         messages: list[Any] = list(self._messages)
-        messages[self.anchor] = message
-        body["messages"] = messages
-        return msgspec.json.encode(body)
+        messages[self.anchor] = {**message, "content": content}
+        return msgspec.json.encode({**body, "messages": messages})
 
 
 def _as_parts(content: msgspec.Raw) -> list[Any]:
-    if bytes(content[:1]) == b"[":
-        return list(_raw_lists.decode(content))
-    return [{"type": "text", "text": content}]
+    return [{"type": "text", "text": content}] if _is_string(content) else list(_lists.decode(content))
 
 
 def _text(content: msgspec.Raw) -> str:
     """Return what a message says in words; nothing if it is of a shape that a provider will refuse."""
     with suppress(*_UNREADABLE):
-        if content[:1] == b'"':
+        if _is_string(content):
             return _strings.decode(content)
         return "\n".join(part.text for part in _parts.decode(content) if _is_text(part))
     return ""
+
+
+def _is_string(content: msgspec.Raw) -> bool:
+    return bytes(memoryview(content)[:1]) == b'"'
 
 
 def _is_text(part: _Part) -> bool:

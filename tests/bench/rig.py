@@ -42,6 +42,7 @@ PROXY = """
 CONFIG = """
 data_dir: {folder}/data
 server: {{port: {port}, workers: 1}}
+memory: {{enabled: {memory}}}
 providers:
   json: {{base_url: "http://127.0.0.1:{backend}/json/v1", api_key: bench}}
   sse: {{base_url: "http://127.0.0.1:{backend}/sse/v1", api_key: bench}}
@@ -140,12 +141,17 @@ def nginx(folder: Path, servers: str, core: int) -> Iterator[list[int]]:
 
 @contextlib.contextmanager
 def tidegate(
-    folder: Path, port: int, backend: int, *, command: Sequence[str] = ("-m", "gateway", "serve", "--config")
+    folder: Path,
+    port: int,
+    backend: int,
+    *,
+    command: Sequence[str] = ("-m", "gateway", "serve", "--config"),
+    memory: bool = False,
 ) -> Iterator[dict[str, int]]:
     """Run a whole house with one worker, alone on core 0; yield its processes by role."""
     folder.mkdir()
     config = folder / "tidegate.yaml"
-    config.write_text(CONFIG.format(folder=folder, port=port, backend=backend))
+    config.write_text(CONFIG.format(folder=folder, port=port, backend=backend, memory=msgspec.json.encode(memory).decode()))
     environ = {name: value for name, value in environment().items() if name != "PYTHONDONTWRITEBYTECODE"}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

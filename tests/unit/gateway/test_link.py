@@ -58,6 +58,27 @@ async def test_a_call_brings_back_its_own_answer_among_many(connect: Connect) ->
     assert client.last_success_us > 0
 
 
+async def test_what_is_only_told_arrives_and_its_answer_disturbs_nobody(connect: Connect) -> None:
+    heard: list[object] = []
+
+    async def hear(params: object) -> object:
+        heard.append(params)
+        if params == "trouble":
+            raise CallFailed("trouble", "nobody asked")
+        return "thanks"
+
+    client, _ = await connect(hear=hear, double=_double)
+    for told in ("news", "trouble", 3):
+        client.notify("hear", told)
+    assert await client.call("double", 4, timeout_s=5) == 8
+    await until(lambda: len(heard) == 3)
+    assert heard == ["news", "trouble", 3]
+
+    await client.close()
+    client.notify("hear", "too late")
+    assert len(heard) == 3
+
+
 async def test_what_a_handler_refuses_arrives_as_code_and_message(connect: Connect) -> None:
     async def refuse(params: object) -> object:
         raise CallFailed("no_such_key", "nobody issued it")

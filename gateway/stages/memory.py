@@ -1,0 +1,147 @@
+"""Asks the hub what is remembered of a user, and puts it into the prompt; a call never fails for it."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.errors import BadRequest
+from gateway.exchange import Exchange
+from gateway.link import CallFailed, FrameTooLarge, LinkClient, LinkDown
+from gateway.recollection import BUSY, CONFIRM, RECALL, Asker, Question, Recollection, Used
+from gateway.settings import Memory
+from gateway.wire.base import Conversation
+from telemetry.records import Injection, MemorySwitch
+
+HEADER = b"x-tidegate-memory"
+BUDGET_WITH_TOOLS = 400
+"""Tokens; an agent's prompt is long already."""
+SHORT_CHARS = 32
+"""A turn shorter than this is understood together with the one before."""
+QUERY_CHARS = 2000
+"""A question stands at the end of what was pasted before it."""
+
+_SWITCHES: dict[bytes, MemorySwitch] = {b"on": "on", b"read": "read", b"write": "write", b"off": "off"}
+
+logger = logging.getLogger(__name__)
+
+
+class MemoryStage:
+    """Recalls before the call, confirms once its provider has taken it."""
+
+    def __init__(self, link: LinkClient, settings: Memory, clock: Clock) -> None:
+        self._link = link
+        self._settings = settings
+        self._clock = clock
+        self._trouble = ""
+
+    async def recall(self, exchange: Exchange) -> None:
+        """Look for memories and add them to the prompt; raise BadRequest only if the client left meanwhile."""
+        if not self._settings.enabled:
+            return
+        reason = self._objection(exchange)
+        conversation = None if reason else exchange.wire.conversation(exchange.body)
+        if conversation is not None and conversation.turns:
+            await self._remember(exchange, conversation)
+        else:
+            _skip(exchange, reason or ("surface" if conversation is None else "no_question"))
+
+    def confirm(self, exchange: Exchange) -> None:
+        """Tell the hub that the memories went into the call: its provider answers."""
+        if exchange.enriched:
+            used = Used(asker=_asker(exchange), call_id=exchange.call_id, ids=exchange.memory.ids)
+            self._link.notify(CONFIRM, used)
+
+    def _objection(self, exchange: Exchange) -> str:
+        """Set the call's switch; return why nothing may be recalled, if so."""
+        said = exchange.headers.get(HEADER)
+        switch = self._settings.default if said is None else _SWITCHES.get(said.strip().lower())
+        if switch is None:
+            return "bad_switch"  # and the switch stays off
+        exchange.memory_switch = switch
+        if switch in {"off", "write"}:
+            return switch
+        identity = exchange.identity
+        return "" if identity.user_id or identity.agent_id else "no_user"
+
+    async def _remember(self, exchange: Exchange, conversation: Conversation) -> None:
+        began_ns = self._clock.monotonic_ns()
+        status, found = await self._ask(_question(exchange, conversation.turns, self._settings.budget_tokens))
+        if status == "injected":
+            try:
+                exchange.enriched = conversation.remember(found.block)
+            except BadRequest:  # its keys are not UTF-8: the provider will say so
+                status, found = "error", _NOTHING
+        latency_us = (self._clock.monotonic_ns() - began_ns) // 1000
+        exchange.memory = Injection(
+            status=status,
+            ids=found.ids,
+            scores=found.scores,
+            tokens=found.tokens,
+            latency_us=latency_us,
+            block=found.block if exchange.principal.store == "full" else "",
+            anchor=conversation.anchor if exchange.enriched else -1,
+        )
+        exchange.client.extra += (
+            (b"x-tidegate-memory-status", status.encode()),
+            (b"x-tidegate-memory-ids", ",".join(found.ids).encode()),
+            (b"x-tidegate-memory-tokens", b"%d" % found.tokens),
+            (b"x-tidegate-memory-latency-ms", b"%.1f" % (latency_us / 1000)),
+        )
+        if exchange.client.gone:
+            raise BadRequest("the client left while its call waited for memories", code="client_left")
+
+    async def _ask(self, question: Question) -> tuple[str, Recollection]:
+        """Return what became of the recall, and what was found."""
+        try:
+            answer = await self._link.call(RECALL, question, timeout_s=self._settings.deadline_ms / 1000)
+            found = msgspec.convert(answer, Recollection)
+        except TimeoutError:
+            return "timeout", _NOTHING
+        except CallFailed as error:
+            return ("skipped:busy", _NOTHING) if error.code == BUSY else self._failed(str(error))
+        except (LinkDown, FrameTooLarge, msgspec.ValidationError) as error:
+            return self._failed(str(error))
+        if found.status == "error":
+            return self._failed(found.reason)
+        self._trouble = ""
+        return ("injected", found) if found.block else ("empty", _NOTHING)
+
+    def _failed(self, why: str) -> tuple[str, Recollection]:
+        if why != self._trouble:  # said once, not by every call
+            self._trouble = why
+            logger.warning("recall_failed", extra={"why": why})
+        return "error", _NOTHING
+
+
+_NOTHING = Recollection(status="empty")
+
+
+def _skip(exchange: Exchange, reason: str) -> None:
+    exchange.memory = Injection(status=f"skipped:{reason}")
+    exchange.client.extra.append((b"x-tidegate-memory-status", exchange.memory.status.encode()))
+
+
+def _asker(exchange: Exchange) -> Asker:
+    identity = exchange.identity
+    return Asker(
+        project=exchange.principal.project,
+        environment=identity.environment,
+        user_id=identity.user_id,
+        agent_id=identity.agent_id,
+    )
+
+
+def _question(exchange: Exchange, turns: list[str], budget: int) -> Question:
+    query = turns[-1]
+    if len(query) < SHORT_CHARS and len(turns) > 1:
+        query = f"{turns[-2]}\n{query}"
+    tools = exchange.peek is not None and exchange.peek.parameters.get("tools")
+    return Question(
+        asker=_asker(exchange),
+        query=query[-QUERY_CHARS:],
+        window=tuple(turns),
+        budget=min(budget, BUDGET_WITH_TOOLS) if tools else budget,
+    )

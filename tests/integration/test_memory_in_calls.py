@@ -1,0 +1,220 @@
+"""Memories on their way through a house: from the hub into the prompt, onto the row, and never at a call's cost."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.fakes.provider import Provider, Received, chat, chat_stream
+from tests.fakes.tidegate import Reply, Tidegate, eventually
+
+ROOT = Path(__file__).parents[2]
+DEADLINE_MS = 400
+PREFIX = "x-tidegate-memory-"
+
+
+class House:
+    """A house whose hub follows a script, and the provider behind it."""
+
+    def __init__(self, tidegate: Tidegate, provider: Provider) -> None:
+        self.tidegate = tidegate
+        self.provider = provider
+
+    def ask(self, user: str = "", *, event: str = "", path: str = "chat/completions", **more: Any) -> Reply:
+        headers = {
+            **({"x-tidegate-user-id": user} if user else {}),
+            **({"x-tidegate-event-id": event} if event else {}),
+            **more.pop("headers", {}),
+        }
+        asked = {"messages": [{"role": "user", "content": "What do I like to drink in the evening?"}]}
+        body = {"model": "own/m", **asked, **more}
+        return self.tidegate.request("POST", f"/v1/{path}", body, headers)
+
+    def sent(self) -> Received:
+        """Return the last request that left for the provider."""
+        return self.provider.requests[-1]
+
+
+def answer(request: Received) -> Any:
+    return chat_stream() if request.json().get("stream") else chat()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with Provider(answer).in_thread() as provider:
+        config = {
+            "providers": {"own": {"base_url": provider.base_url, "api_key": "sk-own"}},
+            "memory": {"deadline_ms": DEADLINE_MS},
+            "cors": {"origins": ["https://app.example"]},
+        }
+        made = Tidegate(
+            tmp_path_factory.mktemp("house"),
+            config,
+            env={"PYTHONPATH": str(ROOT)},
+            module="tests.fakes.remembering_hub",
+        )
+        with made:
+            found = House(made, provider)
+            eventually(lambda: memory_of(found.ask("ready"))["status"] == "injected", what="the hub")
+            yield found
+
+
+def say(house: Tidegate, user: str, text: str) -> Reply:
+    """Ask the sandbox."""
+    body = {"model": "sandbox/echo", "messages": [{"role": "user", "content": text}]}
+    return house.request("POST", "/v1/chat/completions", body, {"x-tidegate-user-id": user})
+
+
+def memory_of(reply: Reply) -> dict[str, str]:
+    return {
+        name.removeprefix(PREFIX): value for name, value in reply.headers.items() if name.startswith(PREFIX)
+    }
+
+
+def test_what_is_remembered_reaches_the_provider_the_client_and_the_row(house: House) -> None:
+    reply = house.ask("ada", event="remembered", headers={"x-tidegate-memory": "read"})
+
+    assert reply.status == 200
+    assert float(memory_of(reply).pop("latency-ms")) > 0
+    told = {name: value for name, value in memory_of(reply).items() if name != "latency-ms"}
+    assert told == {"status": "injected", "ids": "m-ada", "tokens": "5"}
+    (message,) = house.sent().json()["messages"]
+    texts = [part["text"] for part in message["content"]]
+    assert texts == ["What do I like to drink in the evening?", "- ada likes tea"]
+    assert not [name for name in house.sent().headers if "tidegate" in name]
+
+    (listed,) = house.tidegate.await_calls(1, event_id="remembered")
+    memory = listed["memory"]
+    assert (memory["switch"], memory["status"], memory["ids"]) == ("read", "injected", ["m-ada"])
+    assert (memory["scores"], memory["tokens"]) == ([0.75], 5)
+    assert memory["latency_us"] / 1000 == pytest.approx(float(memory_of(reply)["latency-ms"]), abs=0.06)
+    assert memory["latency_us"] <= listed["overhead_us"]
+    one = eventually(
+        lambda: (found := house.tidegate.get(f"/api/calls/{listed['call_id']}").json())["request"] and found,
+        what="its request",
+    )
+    assert (one["memory"]["block"], one["memory"]["anchor"]) == ("- ada likes tea", 0)
+    assert "likes tea" not in one["request"]["text"], "the journal keeps the client's own words"
+
+
+def test_memories_that_went_into_a_call_are_confirmed(house: House) -> None:
+    reply = house.ask("bea", stream=True)
+    house.ask("blank-1")
+    refused = house.ask("cid", model="own-nobody-has/it")
+
+    confirmed = house.tidegate.data / "confirmed"
+    eventually(lambda: "m-bea" in (confirmed.read_text() if confirmed.exists() else ""), what="it")
+    told = [msgspec.json.decode(line) for line in confirmed.read_bytes().splitlines()]
+    (mine,) = [one for one in told if one["asker"]["user_id"] == "bea"]
+    assert (mine["call_id"], mine["ids"]) == (reply.headers["x-tidegate-call-id"], ["m-bea"])
+    assert refused.status == 404
+    assert not [one for one in told if one["asker"]["user_id"] in {"cid", "blank-1"}]
+
+
+@pytest.mark.parametrize(
+    ("user", "more", "status"),
+    [
+        ("blank", {}, "empty"),
+        ("", {}, "skipped:no_user"),
+        ("ada", {"headers": {"x-tidegate-memory": "off"}}, "skipped:off"),
+        ("ada", {"headers": {"x-tidegate-memory": "sometimes"}}, "skipped:bad_switch"),
+        ("ada", {"path": "embeddings", "input": "tide", "messages": None}, "skipped:surface"),
+    ],
+)
+def test_a_call_without_memories_says_why_and_goes_out_as_it_came(
+    house: House, user: str, more: dict[str, Any], status: str
+) -> None:
+    reply = house.ask(user, **more)
+
+    assert memory_of(reply)["status"] == status
+    assert "likes tea" not in house.sent().body.decode()
+    assert not [name for name in house.sent().headers if "tidegate" in name]
+    (call,) = house.tidegate.await_calls(1, event_id=reply.headers["x-tidegate-event-id"])
+    assert (call["status"], call["memory"]["status"]) == ("ok", status)
+
+
+def test_a_slow_hub_costs_its_deadline_and_no_more(house: House) -> None:
+    began = time.monotonic()
+    reply = house.ask("slow", event="slow")
+
+    assert time.monotonic() - began < 10  # the hub would take 30 s
+    assert (reply.status, memory_of(reply)["status"]) == (200, "timeout")
+    assert float(memory_of(reply)["latency-ms"]) >= DEADLINE_MS
+    (call,) = house.tidegate.await_calls(1, event_id="slow")
+    assert (call["memory"]["status"], call["memory"]["ids"]) == ("timeout", [])
+    assert memory_of(house.ask("ada"))["status"] == "injected"
+
+
+def test_a_client_that_hangs_up_while_the_hub_is_slow_costs_no_provider(house: House) -> None:
+    body = b'{"model":"own/m","messages":[{"role":"user","content":"never mind"}]}'
+    head = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-tidegate-user-id: slow\r\n"
+        b"x-tidegate-event-id: left\r\ncontent-length: %d\r\n\r\n" % len(body)
+    )
+    with socket.create_connection(("127.0.0.1", house.tidegate.port)) as client:
+        client.sendall(head + body)
+
+    (call,) = house.tidegate.await_calls(1, event_id="left")
+    assert (call["status"], call["attempt_count"]) == ("cancelled", 0)
+    assert call["memory"]["status"] == "timeout"
+    assert b"never mind" not in b"".join(request.body for request in house.provider.requests)
+
+
+def test_a_web_page_may_read_what_was_remembered(house: House) -> None:
+    reply = house.ask("ada", headers={"origin": "https://app.example"})
+
+    exposed = reply.headers["access-control-expose-headers"].split(", ")
+    assert {PREFIX + name for name in ("status", "ids", "tokens", "latency-ms")} <= set(exposed)
+
+
+def test_the_second_call_of_a_user_carries_a_memory_of_the_first(tmp_path: Path) -> None:
+    with Tidegate(tmp_path, {"memory": {"enabled": True}}) as house:
+        say(house, "ada", "My sister Julia moved to Lisbon in spring.")
+
+        def carried() -> Reply | None:
+            reply = say(house, "ada", "Which town does my sister Julia live in?")
+            assert reply.status == 200
+            return reply if memory_of(reply)["status"] == "injected" else None
+
+        reply = eventually(carried, what="a memory of the first call")
+        stranger = say(house, "eve", "Which town does my sister Julia live in?")
+        call = house.await_calls(1, event_id=reply.headers["x-tidegate-event-id"])[0]
+        memory = house.get(f"/api/calls/{call['call_id']}").json()["memory"]
+        assert "Lisbon" in memory["block"]
+        assert (memory["status"], memory["anchor"]) == ("injected", 0)
+        assert ",".join(memory["ids"]) == memory_of(reply)["ids"]
+        assert len(memory["scores"]) == len(memory["ids"]) > 0
+        assert memory["tokens"] == int(memory_of(reply)["tokens"]) > 0
+        assert memory_of(stranger)["status"] == "empty"
+
+
+def test_with_the_hub_killed_calls_go_on_and_say_so(tmp_path: Path) -> None:
+    with Tidegate(tmp_path, {"memory": {"enabled": True}}) as house:
+        seen: dict[str, str] = {}
+
+        def killed_and_noticed() -> bool:
+            house.kill("hub")
+            reply = say(house, "ada", "What is my name, by the way?")
+            assert reply.status == 200
+            seen[reply.headers["x-tidegate-call-id"]] = memory_of(reply)["status"]
+            return "error" in seen.values()
+
+        eventually(killed_and_noticed, what="a call without a hub")
+        calls = house.await_calls(len(seen), user_id="ada")
+        assert {call["call_id"]: call["memory"]["status"] for call in calls} == seen
+        assert {call["status"] for call in calls} == {"ok"}
+
+
+def test_without_memory_no_answer_speaks_of_it(tmp_path: Path) -> None:
+    with Tidegate(tmp_path, {"memory": {"enabled": False}}) as house:
+        reply = say(house, "ada", "hi")
+        (call,) = house.await_calls(1, event_id=reply.headers["x-tidegate-event-id"])
+
+    assert memory_of(reply) == {}
+    assert (call["memory"]["switch"], call["memory"]["status"]) == ("off", "")
