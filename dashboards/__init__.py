@@ -1,1 +1,1 @@
-"""What people look at."""
+"""What people look at: pages over telemetry's answers."""

@@ -6,6 +6,8 @@ import msgspec
 from rich.markup import escape
 from rich.tree import Tree
 
+from telemetry.words import dollars, duration
+
 
 class Attempt(msgspec.Struct, kw_only=True):
     """One try at one deployment; times are microseconds since the call began."""
@@ -16,6 +18,16 @@ class Attempt(msgspec.Struct, kw_only=True):
     error_message: str | None = None
     started_us: int | None = None
     ended_us: int | None = None
+
+
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """What was remembered in a call."""
+
+    status: str = ""
+    ids: list[str] = []
+    scores: list[float] = []
+    tokens: int = 0
+    latency_us: int = 0
 
 
 class Call(msgspec.Struct, kw_only=True):
@@ -40,6 +52,7 @@ class Call(msgspec.Struct, kw_only=True):
     user_id: str | None = None
     thread_id: str | None = None
     error_message: str | None = None
+    memory: Memory = Memory()
 
 
 class Page(msgspec.Struct, kw_only=True):
@@ -73,20 +86,6 @@ def build(title: str, page: Page) -> Tree:
     return tree
 
 
-def dollars(nano: int) -> str:
-    """Nano-dollars as dollars, exact, without a float and without needless zeros."""
-    whole, rest = divmod(abs(nano), 1_000_000_000)
-    fraction = f"{rest:09d}".rstrip("0").ljust(2, "0")
-    return f"{'-' if nano < 0 else ''}${whole}.{fraction}"
-
-
-def duration(us: int) -> str:
-    """Microseconds as people read them."""
-    if us < 1000:
-        return f"{us} us"
-    return f"{us / 1000:.1f} ms" if us < 1_000_000 else f"{us / 1_000_000:.2f} s"
-
-
 def _add_call(tree: Tree, call: Call) -> None:
     colour = _COLOURS.get(call.status, "white")
     parts = [
@@ -101,6 +100,8 @@ def _add_call(tree: Tree, call: Call) -> None:
         parts.append(_time(call.total_us, call.first_byte_us))
     branch = tree.add("  ".join(parts))
     branch.add(f"[dim]{escape(_facts(call))}[/dim]")
+    if call.memory.ids:
+        branch.add(f"[dim]{escape(_memories(call.memory))}[/dim]")
     failed = any(attempt.error_type for attempt in call.attempts)
     if call.error_message and not failed:  # else the attempts say it, and better
         branch.add(f"[red]{escape(_short(call.error_message))}[/red]")
@@ -137,9 +138,17 @@ def _facts(call: Call) -> str:
     facts = [call.call_id, str(call.started_at)]
     if call.http_status is not None:
         facts.append(f"HTTP {call.http_status}")
-    named = (("finish", call.finish_reason), ("user", call.user_id), ("thread", call.thread_id))
+    named = (
+        *(("finish", call.finish_reason), ("user", call.user_id), ("thread", call.thread_id)),
+        ("memory", call.memory.status),
+    )
     facts += [f"{name} {value}" for name, value in named if value]
     return "  ".join(fact for fact in facts if fact)
+
+
+def _memories(memory: Memory) -> str:
+    named = ", ".join(f"{one} ({score:.2f})" for one, score in zip(memory.ids, memory.scores, strict=False))
+    return f"remembered in {duration(memory.latency_us)}, {memory.tokens} tokens: {named}"
 
 
 def _attempt(number: int, attempt: Attempt) -> str:

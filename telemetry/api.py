@@ -71,7 +71,12 @@ def scope(x_tidegate_principal: Annotated[str, Header(include_in_schema=False)] 
 
 def questions(request: Request, _who: Annotated[Scope, Depends(scope)]) -> Questions:
     """Return the open ledger; raise Refusal while there is none."""
-    opened: Store | None = request.app.state.store()
+    return open_questions(request.app.state.store)
+
+
+def open_questions(store: Callable[[], Store | None]) -> Questions:
+    """Return the open ledger; raise Refusal while there is none."""
+    opened = store()
     if opened is None:
         raise Refusal(503, "store_opening", "the ledger is being opened: ask again in a moment")
     return Questions(opened)
@@ -197,16 +202,18 @@ def _add_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(StoreError)
     def store(_request: Request, error: StoreError) -> JSONResponse:
-        logger.warning("query_failed", extra={"error": error.label})
-        if isinstance(error, TooExpensive):
-            return error_answer(
-                504, "query_too_expensive", "this would take too long: ask for fewer days or less"
-            )
-        if isinstance(error, StoreAway):
-            return error_answer(
-                503, "store_away", "the ledger cannot be reached: nothing is lost, ask again later"
-            )
-        return error_answer(500, "query_refused", "the ledger refused this query; that is our fault")
+        told = refusal_of(error)
+        return error_answer(told.status, told.code, str(told))
+
+
+def refusal_of(error: StoreError) -> Refusal:
+    """Say to whoever asked what went wrong in the store, without any of the data."""
+    logger.warning("query_failed", extra={"error": error.label})
+    if isinstance(error, TooExpensive):
+        return Refusal(504, "query_too_expensive", "this would take too long: ask for fewer days or less")
+    if isinstance(error, StoreAway):
+        return Refusal(503, "store_away", "the ledger cannot be reached: nothing is lost, ask again later")
+    return Refusal(500, "query_refused", "the ledger refused this query; that is our fault")
 
 
 def error_answer(status: int, code: str, message: str, param: str | None = None) -> JSONResponse:

@@ -161,10 +161,10 @@ class Questions:
             last_at=iso(sums["last_us"]) if some else None,
         )
 
-    def events(self, scope: Scope, filters: EventFilters, *, limit: int, cursor: str) -> Events:
+    def events(self, scope: Scope, filters: EventFilters, *, limit: int, cursor: str, now_us: int) -> Events:
         """Return a page of events, the one with the newest matching call first."""
         before = _place(cursor) if cursor else Place(filters.to_us, "\U0010ffff")
-        latest = min(before.started_at_us, filters.to_us)
+        latest = min(before.started_at_us, filters.to_us, now_us)
         found: list[Row] = []
         for from_us in (*(latest - reach for reach in _LOOK_BACK_US), 0):
             parameters: dict[str, Parameter] = {
@@ -187,20 +187,13 @@ class Questions:
         if not found:
             return []
         ids: list[str] = [row["event_id"] for row in found]
-        sums = {row["event_id"]: row for row in self._ask("events_totals", {**scope.parameters(), "ids": ids})}
+        sums = {
+            row["event_id"]: row for row in self._ask("events_totals", {**scope.parameters(), "ids": ids})
+        }
         calls = [{"call_id": row["last_call_id"], "started_at_us": row["last_us"]} for row in found]
         self._add_previews(scope, calls)
         return [
-            EventAnswer(
-                **totals(sums[row["event_id"]]).model_dump(),
-                event_id=row["event_id"],
-                models=list(sums[row["event_id"]]["models"]),
-                user_ids=list(sums[row["event_id"]]["user_ids"]),
-                first_at=iso(sums[row["event_id"]]["first_us"]),
-                last_at=iso(row["last_us"]),
-                total_us=sums[row["event_id"]]["total_us"],
-                request_preview=call["request_preview"],
-            )
+            _event(row, sums[row["event_id"]], call["request_preview"])
             for row, call in zip(found, calls, strict=True)
             if row["event_id"] in sums
         ]
@@ -268,6 +261,19 @@ class Questions:
 def _cost_row(row: Row) -> CostRow:
     named = {**row, "day": row["day"] or None, "model": row["model"] or None}
     return CostRow(**named, cost_usd=dollars(row["cost_nano_usd"]))
+
+
+def _event(row: Row, sums: Row, preview: str) -> EventAnswer:
+    return EventAnswer(
+        **totals(sums).model_dump(),
+        event_id=row["event_id"],
+        models=list(sums["models"]),
+        user_ids=list(sums["user_ids"]),
+        first_at=iso(sums["first_us"]),
+        last_at=iso(row["last_us"]),
+        total_us=sums["total_us"],
+        request_preview=preview,
+    )
 
 
 def _hours(call_id: str) -> list[tuple[int, int]]:

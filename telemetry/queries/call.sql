@@ -1,6 +1,7 @@
 -- One call; its id says in which hours to look.
 SELECT
-    {{call_columns}}
+    {{call_columns}},
+    memory_block, memory_anchor
 FROM spans
 WHERE ({any_project:UInt8} = 1 OR project = {project:String})
   AND call_id = {call_id:String}

@@ -1,6 +1,6 @@
 -- Adds to one day of one origin's rollup what the ledger has and the view did not get to write (or takes away).
 -- Only that origin's collector writes there, so the difference stands still while it is read.
-INSERT INTO usage_daily (project, environment, day, user_id, key_id, provider, model, kind, origin, calls, priced, unpriced, errors, interrupted, input_uncached, cache_read, cache_write_5m, cache_write_1h, input_audio, input_image, output_text, output_reasoning, output_audio, input_tokens, output_tokens, cost_nano_usd, total_us)
+INSERT INTO usage_daily (project, environment, day, user_id, key_id, provider, model, kind, origin, calls, priced, unpriced, errors, interrupted, input_uncached, cache_read, cache_write_5m, cache_write_1h, input_audio, input_image, output_text, output_reasoning, output_audio, output_image, web_searches, input_tokens, output_tokens, cost_nano_usd, cache_saved_nano_usd, total_us)
 SELECT
     project, environment, day, user_id, key_id, provider, model, kind, origin,
     sum(calls_) AS calls,
@@ -17,9 +17,12 @@ SELECT
     sum(output_text_) AS output_text,
     sum(output_reasoning_) AS output_reasoning,
     sum(output_audio_) AS output_audio,
+    sum(output_image_) AS output_image,
+    sum(web_searches_) AS web_searches,
     sum(input_tokens_) AS input_tokens,
     sum(output_tokens_) AS output_tokens,
     sum(cost_nano_usd_) AS cost_nano_usd,
+    sum(cache_saved_nano_usd_) AS cache_saved_nano_usd,
     sum(total_us_) AS total_us
 FROM (
     SELECT
@@ -41,9 +44,12 @@ FROM (
         toInt64(spans.output_text) AS output_text_,
         toInt64(spans.output_reasoning) AS output_reasoning_,
         toInt64(spans.output_audio) AS output_audio_,
+        toInt64(spans.output_image) AS output_image_,
+        toInt64(spans.web_searches) AS web_searches_,
         toInt64(spans.input_tokens) AS input_tokens_,
         toInt64(spans.output_tokens) AS output_tokens_,
         toInt64(ifNull(spans.cost_nano_usd, 0)) AS cost_nano_usd_,
+        toInt64(spans.cache_saved_nano_usd) AS cache_saved_nano_usd_,
         toInt64(spans.total_us) AS total_us_
     FROM spans
     WHERE spans.origin = {origin:String}
@@ -67,9 +73,12 @@ FROM (
         -usage_daily.output_text,
         -usage_daily.output_reasoning,
         -usage_daily.output_audio,
+        -usage_daily.output_image,
+        -usage_daily.web_searches,
         -usage_daily.input_tokens,
         -usage_daily.output_tokens,
         -usage_daily.cost_nano_usd,
+        -usage_daily.cache_saved_nano_usd,
         -usage_daily.total_us
     FROM usage_daily
     WHERE usage_daily.origin = {origin:String} AND usage_daily.day = toDate({day:String})

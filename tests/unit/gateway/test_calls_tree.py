@@ -123,21 +123,20 @@ def test_no_calls_and_more_calls_are_said():
     assert "--limit" in show({}, next_cursor="abc")[-1]
 
 
-@pytest.mark.parametrize(
-    ("nano", "text"),
-    [
-        (0, "$0.00"),
-        (1, "$0.000000001"),
-        (2_500_000_000, "$2.50"),
-        (1_234_567_890_123_456_789, "$1234567890.123456789"),
-        (-5_000_000, "-$0.005"),
-    ],
-)
-def test_dollars_are_exact(nano, text):
-    assert calls_tree.dollars(nano) == text
-
-
 def test_what_is_no_answer_of_the_api_is_refused():
     for body in (b"<html>", b"[]", b'{"calls": [{}]}'):
         with pytest.raises(msgspec.DecodeError):
             calls_tree.parse(body)
+
+
+def test_a_call_shows_its_memories_and_why_there_are_none():
+    memory = {"status": "injected", "ids": ["m-1", "m-2"], "scores": [0.9, 0.51], "tokens": 40}
+    with_some, without = (
+        show({"memory": {**memory, "latency_us": 4200}}),
+        show({"memory": {"status": "timeout"}}),
+    )
+
+    assert "memory injected" in with_some[2]
+    assert "remembered in 4.2 ms, 40 tokens: m-1 (0.90), m-2 (0.51)" in with_some[3]
+    assert "memory timeout" in without[2]
+    assert "remembered" not in "\n".join(without)
