@@ -108,7 +108,7 @@ class SandboxTransport:
     ) -> AsyncIterator[SandboxAnswer]:
         started_ns = self._clock.monotonic_ns()
         clocks = _Clocks(timeouts, stream=stream)
-        steps = play(outgoing.path, outgoing.body)
+        steps = play(outgoing.path, outgoing.body, outgoing.method)
         for step in steps:
             match step:
                 case Wait(ms):

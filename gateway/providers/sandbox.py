@@ -11,13 +11,14 @@ The model's name says what it does:
 
 A request body may say more, in an object `sandbox` (see `sandbox_script.Script`). With tools and no tool
 result yet, the named or the first tool is called with arguments made from its schema; `response_format`
-gets an object that fits. A token is up to four characters of a word, with the space before it.
+gets an object that fits. A token is up to four characters of a word, with the space before it. Chat completions,
+responses and legacy completions are answered alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -25,12 +26,17 @@ from gateway.errors import BadRequest, GatewayError, Refused
 from gateway.providers.base import Headers, Origin, Outgoing
 from gateway.providers.openai import PATHS, refused
 from gateway.providers.sandbox_chat import completion
+from gateway.providers.sandbox_completions import text_completion
 from gateway.providers.sandbox_embeddings import embeddings
+from gateway.providers.sandbox_kept import answer as kept_answer
+from gateway.providers.sandbox_kept import id_of
+from gateway.providers.sandbox_responses import response
 from gateway.providers.sandbox_script import MODELS, Bytes, Cut, Head, Script, Step, Wait, digest, script_of
 
 __all__ = ["MODELS", "Bytes", "Cut", "Head", "Sandbox", "Step", "Wait", "play"]
 
 ORIGIN = Origin("sandbox", "sandbox", 0)
+_KEPT = PATHS["openai.responses"] + "/"
 
 _bodies = msgspec.json.Decoder(dict[str, Any])
 
@@ -85,17 +91,26 @@ class Sandbox:
         return refused(self.name, status, headers, body)
 
 
-def play(path: str, body: bytes) -> Iterator[Step]:
+class _Answer(Protocol):
+    def document(self) -> bytes: ...
+
+    def events(self, *, include_usage: bool, chunks: int | None) -> Iterator[bytes]: ...
+
+
+def play(path: str, body: bytes, method: str = "POST") -> Iterator[Step]:
     """Yield what happens, step by step. Never raises: what cannot be done is answered with an error."""
     request_id = "req_" + digest(body)[:32]
     try:
+        if path.startswith(_KEPT):
+            yield from _kept(method, path.removeprefix(_KEPT), request_id)
+            return
         said = _decode(body)
         model = str(said.get("model", "")).removeprefix("sandbox/")
         script = script_of(model, said)
         if path == PATHS["openai.embeddings"]:
             steps = _document(script, embeddings(model, said, script), request_id)
         else:
-            steps = _chat(model, said, script, body, request_id)
+            steps = _spoken(path, model, said, script, body, request_id)
     except GatewayError as error:
         detail = {"message": str(error), "type": error.type, "param": error.param or None, "code": error.code}
         yield Head(error.status, _headers("application/json", request_id, Script()))
@@ -113,18 +128,35 @@ def _decode(body: bytes) -> dict[str, Any]:
         raise BadRequest("The body is not a JSON object.", code="invalid_json") from error
 
 
-def _chat(model: str, body: dict[str, Any], script: Script, seed: bytes, request_id: str) -> Iterator[Step]:
+def _kept(method: str, place: str, request_id: str) -> Iterator[Step]:
+    document, events = kept_answer(method, place)
+    steps = _document(Script(), document, request_id)
+    yield from steps if events is None else _stream(Script(), events, request_id)
+
+
+def _spoken(
+    path: str, model: str, body: dict[str, Any], script: Script, seed: bytes, request_id: str
+) -> Iterator[Step]:
     """Choose how to answer; checks the request at once, before the first step."""
     if script.status >= 400:
         return _document(script, b"", request_id)
-    answer = completion(model, body, script, seed)
+    answer = _answer(path, model, body, script, seed)
     if body.get("stream") is not True:
         if script.error is not None:
             script = msgspec.structs.replace(script, status=500)
         return _document(script, answer.document(), request_id)
     options = body.get("stream_options")
     include_usage = isinstance(options, dict) and options.get("include_usage") is True
-    return _stream(script, answer.events(include_usage=include_usage, chunks=script.chunks), request_id)
+    events = answer.events(include_usage=include_usage, chunks=script.chunks)
+    return _stream(script, events, request_id, typed=path == PATHS["openai.responses"])
+
+
+def _answer(path: str, model: str, body: dict[str, Any], script: Script, seed: bytes) -> _Answer:
+    if path == PATHS["openai.responses"]:
+        return response(model, body, script, seed, id_of(seed))
+    if path == PATHS["openai.completions"]:
+        return text_completion(model, body, script, seed)
+    return completion(model, body, script, seed)
 
 
 def _document(script: Script, document: bytes, request_id: str) -> Iterator[Step]:
@@ -141,7 +173,10 @@ def _document(script: Script, document: bytes, request_id: str) -> Iterator[Step
     yield Bytes(document)
 
 
-def _stream(script: Script, events: Iterator[bytes], request_id: str) -> Iterator[Step]:
+def _stream(
+    script: Script, events: Iterator[bytes], request_id: str, *, typed: bool = False
+) -> Iterator[Step]:
+    i = -1
     yield Head(script.status, _headers("text/event-stream; charset=utf-8", request_id, script))
     for i, event in enumerate(events):
         if script.cut_after is not None and i >= script.cut_after:
@@ -154,9 +189,15 @@ def _stream(script: Script, events: Iterator[bytes], request_id: str) -> Iterato
     else:
         return
     if script.error is not None:
-        yield Bytes(b"data: " + _refusal(script) + b"\n\n")
+        yield Bytes(_typed_error(script, i) if typed else b"data: " + _refusal(script) + b"\n\n")
     else:
         yield Cut()
+
+
+def _typed_error(script: Script, number: int) -> bytes:
+    said = {"code": None, "message": "The server had an error.", "param": None, **(script.error or {})}
+    said |= {"type": "error", "sequence_number": number}
+    return b"event: error\ndata: " + msgspec.json.encode(said) + b"\n\n"
 
 
 def _refusal(script: Script) -> bytes:

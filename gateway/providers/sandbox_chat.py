@@ -6,19 +6,15 @@ Source for the shapes: OpenAI's OpenAPI description and recorded answers (2024-1
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 import msgspec
 
 from gateway.errors import BadRequest
 from gateway.providers.sandbox_schema import instance
-from gateway.providers.sandbox_script import Script, digest, tokens
+from gateway.providers.sandbox_script import CREATED, Script, digest, number, regrouped, tokens
 
 _encode = msgspec.json.encode
-
-CREATED = 1_767_225_600
-"""2026-01-01: answers of the sandbox do not depend on the time."""
 
 
 class Completion(msgspec.Struct, kw_only=True):
@@ -77,7 +73,7 @@ class Completion(msgspec.Struct, kw_only=True):
             for piece in tokens(function["arguments"]):
                 yield {"tool_calls": [{"index": i, "function": {"arguments": piece}}]}
         if not self.tool_calls:
-            for piece in _regrouped(self.pieces, chunks):
+            for piece in regrouped(self.pieces, chunks):
                 yield {"content": piece}
 
     def _event(self, choices: list[dict[str, Any]], extra: dict[str, Any]) -> bytes:
@@ -100,7 +96,7 @@ def completion(model: str, body: dict[str, Any], script: Script, seed: bytes) ->
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise BadRequest("'messages' must be a non-empty array.", param="messages")
-    count = _number(body, "n", 1, 128)
+    count = number(body, "n", 1, 128)
     calls = _tool_calls(body, messages, script, seed)
     pieces = [] if calls else tokens(_answer_text(body, messages, script))
     reason = "tool_calls" if calls else "stop"
@@ -197,26 +193,8 @@ def _choice(index: int, delta: dict[str, Any], finish_reason: str | None) -> dic
     return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _regrouped(pieces: list[str], chunks: int | None) -> list[str]:
-    """Cut the text into `chunks` parts of about the same size instead of one for each token."""
-    if not chunks:
-        return pieces
-    whole = "".join(pieces)
-    bounds = [len(whole) * i // chunks for i in range(chunks + 1)]
-    return [whole[a:b] for a, b in pairwise(bounds) if a < b]
-
-
-def _number(body: dict[str, Any], name: str, default: int, most: int) -> int:
-    value = body.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise BadRequest(f"Invalid '{name}': expected an integer from 1 to {most}.", param=name)
-    return value
-
-
 def _most_tokens(body: dict[str, Any]) -> int | None:
     for name in ("max_completion_tokens", "max_tokens"):
         if body.get(name) is not None:
-            return _number(body, name, 1, 1 << 31)
+            return number(body, name, 1, 1 << 31)
     return None

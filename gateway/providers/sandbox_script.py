@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 
 from gateway.errors import BadRequest, UnknownModel
 from gateway.providers.base import Headers
+
+CREATED = 1_767_225_600
+"""2026-01-01: answers of the sandbox do not depend on the time."""
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -150,3 +154,22 @@ def tokens(text: str) -> list[str]:
 def digest(*parts: bytes) -> str:
     """Return hex digits that depend on nothing but the parts."""
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def regrouped(pieces: list[str], chunks: int | None) -> list[str]:
+    """Cut the text into `chunks` parts of about the same size instead of one for each token."""
+    if not chunks:
+        return pieces
+    whole = "".join(pieces)
+    bounds = [len(whole) * i // chunks for i in range(chunks + 1)]
+    return [whole[a:b] for a, b in pairwise(bounds) if a < b]
+
+
+def number(body: dict[str, Any], name: str, default: int, most: int) -> int:
+    """Return a setting of a request; raise BadRequest if it is not from 1 to `most`."""
+    value = body.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise BadRequest(f"Invalid '{name}': expected an integer from 1 to {most}.", param=name)
+    return value

@@ -30,3 +30,14 @@ def render(error: GatewayError) -> bytes:
 def event(error: GatewayError) -> bytes:
     """Return the error as one more event of a stream; OpenAI's clients raise APIError when they see it."""
     return b"data: " + render(error) + b"\n\n"
+
+
+def typed_event(error: GatewayError) -> bytes:
+    """Return the error as one more event of a stream of typed events.
+
+    Its fields stand where OpenAI documents them, and once more under `error`, where its Python client looks. It has
+    no `sequence_number`: whoever asks for the rest of the stream shall count from the provider's last one.
+    """
+    detail = _Detail(message=str(error), type=error.type, param=error.param or None, code=error.code or None)
+    said = {"type": "error", "code": detail.code, "message": detail.message, "param": detail.param}
+    return b"event: error\ndata: " + msgspec.json.encode({**said, "error": detail}) + b"\n\n"

@@ -8,10 +8,6 @@ import msgspec
 
 from gateway.wire.sse import data_of, end_of
 
-ENOUGH_CHARS = 300
-READ_BYTES = 64 * 1024
-"""A longer stream is not read further for a preview."""
-
 
 class _Part(msgspec.Struct):
     text: str = ""
@@ -43,21 +39,22 @@ class _Message(msgspec.Struct):
 class _Choice(msgspec.Struct):
     message: _Message | None = None
     delta: _Message | None = None
+    text: str | None = None
+    """Of a legacy completion, whole or streamed."""
+
+    def words(self) -> str:
+        said = self.message or self.delta
+        return said.words() if said else self.text or ""
 
 
 class _Body(msgspec.Struct):
     messages: list[_Message] = []
     choices: list[_Choice] = []
     input: str | list[str] | msgspec.Raw = ""
+    prompt: str | list[str] | msgspec.Raw = ""
 
 
 _decode = msgspec.json.Decoder(_Body).decode
-
-
-def preview(surface: str, content_type: str, body: bytes) -> str:  # noqa: ARG001 - one for all of OpenAI's
-    """Return at most `ENOUGH_CHARS` characters; of a body that makes no sense, its beginning."""
-    shown = words(content_type, body[:READ_BYTES] if _is_stream(content_type) else body)
-    return (shown or body[: ENOUGH_CHARS * 4].decode(errors="replace"))[:ENOUGH_CHARS]
 
 
 def words(content_type: str, body: bytes) -> str:
@@ -79,10 +76,11 @@ def _whole(body: _Body) -> str:
         if message.role == "user":
             return message.words()
     if body.choices:
-        return body.choices[0].message.words() if body.choices[0].message else ""
-    if isinstance(body.input, list):
-        return " ".join(body.input)
-    return body.input if isinstance(body.input, str) else ""
+        return body.choices[0].words()
+    asked = body.input or body.prompt
+    if isinstance(asked, list):
+        return " ".join(asked)
+    return asked if isinstance(asked, str) else ""
 
 
 def _streamed(body: bytes) -> Iterator[str]:
@@ -97,4 +95,4 @@ def _streamed(body: bytes) -> Iterator[str]:
             choices = _decode(data).choices
         except msgspec.MsgspecError:
             return  # cut off
-        yield from (choice.delta.words() for choice in choices[:1] if choice.delta)
+        yield from (choice.words() for choice in choices[:1])

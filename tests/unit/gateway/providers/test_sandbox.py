@@ -36,6 +36,17 @@ KEYS = [
         "schema",
     ),
     *(
+        *(
+            "input",
+            "prompt",
+            "instructions",
+            "reasoning",
+            "format",
+            "previous_response_id",
+            "role",
+            "content",
+        ),
+        *("max_output_tokens", "background", "metadata", "echo", "output"),
         "sandbox",
         "text",
         "cut_after",
@@ -295,12 +306,32 @@ JSON = st.recursive(
 
 @given(
     st.dictionaries(st.sampled_from(KEYS), JSON, max_size=8),
-    st.sampled_from(["/chat/completions", "/embeddings"]),
+    st.sampled_from(["/chat/completions", "/embeddings", "/responses", "/completions"]),
 )
 def test_any_body_is_played_to_its_end(body, path):
     steps = list(play(path, msgspec.json.encode({**HELLO, **body})))
 
     assert isinstance(next(s for s in steps if not isinstance(s, Wait)), Head)
+
+
+@pytest.mark.parametrize(
+    ("path", "first", "pieces"),
+    [
+        ("/responses", b"event: response.created", 5),
+        ("/completions", b"data: ", 2),
+    ],
+)
+def test_every_path_is_cut_and_refused_as_the_model_says(path, first, pieces):
+    asked = {"input": "high tide", "prompt": "high tide", "stream": True}
+
+    cut = list(play(path, msgspec.json.encode({"model": f"cut-{pieces}", **asked})))
+    refused = list(play(path, msgspec.json.encode({"model": "error-429", **asked})))
+
+    assert [type(step) for step in cut] == [Head, *[Bytes] * pieces, Cut]
+    assert isinstance(cut[1], Bytes)
+    assert cut[1].data.startswith(first)
+    assert isinstance(refused[0], Head)
+    assert refused[0].status == 429
 
 
 def test_embeddings_have_openais_shape():

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire.openai_words import preview, words
+from gateway.wire.openai_words import words
+from gateway.wire.preview import preview
 
 CHAT = "openai.chat"
 JSON = "application/json"

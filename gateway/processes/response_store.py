@@ -1,0 +1,140 @@
+"""Where the hub writes down which deployment keeps which response."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.link import CallFailed
+from gateway.link_server import Handler
+from gateway.response_ids import CLAIM, DROP, GET, PUT, Kept, Name
+
+KEEP_S = 30 * 24 * 3600
+"""As long as OpenAI keeps a response. Source: its guide "Your data", application state of /v1/responses (2026-11)."""
+SWEEP = 64
+"""Expired rows that one insert takes away at most, so that none waits long."""
+
+_SCHEMA = """
+create table if not exists responses (
+    project text not null,
+    environment text not null,
+    id text not null,
+    deployment text not null,
+    key text not null,
+    user text not null,
+    thread text not null,
+    uncounted integer not null,
+    expires integer not null,
+    primary key (project, environment, id)
+) without rowid;
+create index if not exists responses_by_expiry on responses (expires);
+"""
+_PUT = "insert or replace into responses values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_GET = (
+    "select deployment, key, user, thread, uncounted from responses"
+    " where project = ? and environment = ? and id = ? and expires > ?"
+)
+_CLAIM = "update responses set uncounted = 0 where project = ? and environment = ? and id = ? and uncounted"
+_EXPIRED = "select project, environment, id from responses where expires <= ? limit ?"
+_DROP = "delete from responses where project = ? and environment = ? and id = ?"
+
+T = TypeVar("T")
+
+
+class ResponseStore:
+    """A table in a file of its own, asked from a thread of its own. The file is made when it is first needed."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="responses")
+        self._opened: sqlite3.Connection | None = None
+
+    @property
+    def handlers(self) -> dict[str, Handler]:
+        """What workers may call over the link."""
+        return {PUT: self._put, GET: self._get, CLAIM: self._claim, DROP: self._drop}
+
+    async def close(self) -> None:
+        """Finish what is asked already and let go of the file."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown()
+
+    async def _put(self, params: object) -> bool:
+        kept = _read(params, Kept)
+        now = self._now_s()
+        row = (*_key(kept.name), kept.deployment, kept.key, kept.user, kept.thread)
+
+        def put(table: sqlite3.Connection) -> bool:
+            table.execute(_PUT, (*row, kept.uncounted, now + KEEP_S))
+            table.executemany(_DROP, table.execute(_EXPIRED, (now, SWEEP)).fetchall())
+            return True
+
+        return await self._do(put)
+
+    async def _get(self, params: object) -> Kept | None:
+        name = _read(params, Name)
+        now = self._now_s()
+        row = await self._do(lambda table: table.execute(_GET, (*_key(name), now)).fetchone())
+        if row is None:
+            return None
+        deployment, key, user, thread, uncounted = row
+        return Kept(
+            name=name, deployment=deployment, key=key, user=user, thread=thread, uncounted=bool(uncounted)
+        )
+
+    async def _claim(self, params: object) -> bool:
+        name = _read(params, Name)
+        return await self._do(lambda table: table.execute(_CLAIM, _key(name)).rowcount > 0)
+
+    async def _drop(self, params: object) -> bool:
+        name = _read(params, Name)
+        return await self._do(lambda table: table.execute(_DROP, _key(name)).rowcount > 0)
+
+    def _now_s(self) -> int:
+        return self._clock.now_us() // 1_000_000
+
+    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run it as one transaction; raise CallFailed if the file cannot be used."""
+
+        def run() -> T:
+            with self._table() as table:
+                return work(table)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+        except (sqlite3.Error, OSError) as error:
+            raise CallFailed("responses_away", f"{type(error).__name__}: {error}") from error
+
+    def _table(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            table = sqlite3.connect(self._path, check_same_thread=False)
+            table.execute("pragma journal_mode = wal")
+            table.execute("pragma synchronous = normal")  # what a process's death leaves is whole
+            table.executescript(_SCHEMA)
+            self._opened = table
+        return self._opened
+
+    def _close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+
+def _key(name: Name) -> tuple[str, str, str]:
+    return name.project, name.environment, name.id
+
+
+def _read(params: object, kind: type[T]) -> T:
+    try:
+        return msgspec.convert(params, kind)
+    except msgspec.ValidationError as error:
+        raise CallFailed("bad_params", str(error)) from error

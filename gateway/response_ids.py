@@ -1,0 +1,38 @@
+"""Which deployment keeps which response: what workers ask of the hub, and what they are told.
+
+Both sides encode these as msgpack maps; fields may be added with a default.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+PUT = "response.put"
+"""Takes a `Kept`; answers once it is written."""
+GET = "response.get"
+"""Takes a `Name`; answers with its `Kept`, or None."""
+CLAIM = "response.claim"
+"""Takes a `Name`; answers whether its usage is for the asker to count: True once."""
+DROP = "response.drop"
+"""Takes a `Name` whose response was deleted."""
+
+
+class Name(msgspec.Struct, frozen=True, kw_only=True):
+    """An id means something only to the project and environment that it was made for."""
+
+    project: str
+    environment: str
+    id: str
+
+
+class Kept(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A response that a provider keeps, and whose it is."""
+
+    name: Name
+    deployment: str
+    """`provider/model` that made it."""
+    key: str = ""
+    user: str = ""
+    thread: str = ""
+    uncounted: bool = False
+    """It runs in the background: what it used is known only to who fetches it when it is done."""

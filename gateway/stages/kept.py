@@ -1,0 +1,148 @@
+"""Sends whoever comes back with a response's id to the deployment that keeps the response.
+
+An id is written down before the client can know it, and means something only in the project and environment it was
+made for; in open mode, where everybody is this machine's user, the client's own key makes no difference.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from urllib.parse import parse_qs
+
+import msgspec
+
+from gateway.errors import BadRequest, Unavailable, UnknownResponse
+from gateway.exchange import Exchange
+from gateway.link import CallFailed, FrameTooLarge, LinkClient, LinkDown
+from gateway.providers.kept import KeptAt
+from gateway.response_ids import CLAIM, DROP, GET, PUT, Kept, Name
+from gateway.routing.deployments import Plan
+from gateway.wire.openai_response import ResponseDocument
+from gateway.wire.openai_responses import KeptResponse
+
+HUB_S = 2.0
+"""As long as an answer waits until its id is written down, or a question for the hub's reply."""
+NOT_KEPT = (b"x-tidegate-warning", b"response_not_kept")
+"""On an answer whose id will not be known later."""
+
+_AWAY = (LinkDown, CallFailed, FrameTooLarge, TimeoutError)
+
+logger = logging.getLogger(__name__)
+
+
+class KeptStage:
+    """Plans the calls that make, continue or ask for a response that its provider keeps."""
+
+    def __init__(self, link: LinkClient) -> None:
+        self._link = link
+        self._trouble = ""
+
+    async def plan(self, exchange: Exchange, by_model: Callable[[Exchange], Plan]) -> Plan:
+        """Say which deployments may answer; raise what `by_model` raises, UnknownResponse, BadRequest, Unavailable."""
+        peek = exchange.peek
+        assert peek is not None, "the request was read"
+        if isinstance(exchange.wire, KeptResponse):
+            return await self._fetch(exchange, exchange.wire, by_model)
+        plan = by_model(exchange)
+        if peek.previous:
+            kept = await self._find(exchange, peek.previous)
+            plan = _pinned(plan, kept.deployment if kept is not None else "")
+            if not plan.deployments:
+                raise BadRequest(
+                    f"Previous response with id '{peek.previous}' not found.",
+                    code="previous_response_not_found",
+                    param="previous_response_id",
+                )
+        if peek.keep:
+            exchange.on_id = self._put
+        return plan
+
+    async def _fetch(
+        self, exchange: Exchange, wire: KeptResponse, by_model: Callable[[Exchange], Plan]
+    ) -> Plan:
+        assert exchange.peek is not None, "the request was read"
+        response_id = exchange.peek.previous
+        kept = await self._find(exchange, response_id)
+        if kept is None:
+            raise UnknownResponse(f"Response with id '{response_id}' not found.")
+        stream = parse_qs(exchange.query.decode("latin-1")).get("stream") == ["true"]
+        exchange.peek = msgspec.structs.replace(exchange.peek, model=kept.deployment, stream=stream)
+        if wire.method == "DELETE":
+            exchange.on_id = self._drop
+        elif kept.uncounted:
+            exchange.on_id = self._claim
+        plan = _pinned(by_model(exchange), kept.deployment)
+        place = f"/{response_id}{wire.below}"
+        asked = tuple(
+            msgspec.structs.replace(one, provider=KeptAt(one.provider, wire.method, place))
+            for one in plan.deployments
+        )
+        return msgspec.structs.replace(plan, deployments=asked)
+
+    async def _find(self, exchange: Exchange, response_id: str) -> Kept | None:
+        """Ask the hub; raise Unavailable if it is away, BadRequest if the client left meanwhile."""
+        try:
+            found = await self._link.call(GET, _name(exchange, response_id), timeout_s=HUB_S)
+        except _AWAY as error:
+            raise Unavailable(
+                "it is not known now which provider keeps this response", retry_after_s=1
+            ) from error
+        if exchange.client.gone:
+            raise BadRequest("the client left before its request was sent", code="client_left")
+        return None if found is None else msgspec.convert(found, Kept)
+
+    # called with an answer's id before the client is sent it
+
+    async def _put(self, exchange: Exchange, response_id: str) -> None:
+        """Write the id down; the answer goes on if that fails."""
+        reading = exchange.reading
+        kept = Kept(
+            name=_name(exchange, response_id),
+            deployment=exchange.deployment,
+            key=exchange.principal.key_id,
+            user=exchange.identity.user_id,
+            thread=exchange.identity.thread_id,
+            uncounted=isinstance(reading, ResponseDocument) and reading.finding().usage_due == "later",
+        )
+        if not await self._tell(PUT, kept):
+            exchange.client.extra.append(NOT_KEPT)
+
+    async def _claim(self, exchange: Exchange, response_id: str) -> None:
+        """Count what a background response used if this answer is the first that says it."""
+        reading = exchange.reading
+        if isinstance(reading, ResponseDocument) and reading.tells_usage:
+            reading.counted = await self._tell(CLAIM, _name(exchange, response_id))
+
+    async def _drop(self, exchange: Exchange, response_id: str) -> None:
+        await self._tell(DROP, _name(exchange, response_id))
+
+    async def _tell(self, method: str, params: object) -> bool:
+        try:
+            done = await self._link.call(method, params, timeout_s=HUB_S)
+        except _AWAY as error:
+            if (why := str(error)) != self._trouble:  # said once, not by every call
+                self._trouble = why
+                logger.warning("response_ids_away", extra={"method": method, "why": why})
+            return False
+        self._trouble = ""
+        return done is True
+
+
+def _name(exchange: Exchange, response_id: str) -> Name:
+    return Name(project=exchange.principal.project, environment=exchange.identity.environment, id=response_id)
+
+
+def _pinned(plan: Plan, deployment: str) -> Plan:
+    """Leave only the provider that keeps the response, and first of all the deployment that made it."""
+    provider = deployment.partition("/")[0]
+    there = [one for one in plan.deployments if one.provider.name == provider]
+    there.sort(key=lambda one: one.id != deployment)
+    return msgspec.structs.replace(
+        plan,
+        deployments=tuple(there),
+        strategy="ordered",
+        fallbacks=(),
+        context_window_fallback=None,
+        content_filter_fallback=None,
+    )
