@@ -21,7 +21,7 @@ from gateway.tasks import spawn
 logger = logging.getLogger(__name__)
 
 Allow = Callable[[Headers, bytes], Headers | None]
-"""Takes the handshake's headers and its path; returns headers to add, or None to refuse."""
+"""Takes the handshake's headers and its path; returns headers to add, or None, or raises GatewayError, to refuse."""
 
 _CONNECT_S = 10.0
 
@@ -109,7 +109,11 @@ class Splice(asyncio.Protocol):
     def _handshake(self, request: bytes) -> None:
         assert self._client is not None
         first, headers = _parse(request)
-        added = self.allow(headers, first.split(b" ")[1])
+        try:
+            added = self.allow(headers, first.split(b" ")[1])
+        except GatewayError as error:
+            self._refuse(error)
+            return
         if added is None:
             self._refuse(Forbidden("this WebSocket may not be opened from here"))
             return
