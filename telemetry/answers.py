@@ -38,6 +38,23 @@ class ErrorAnswer(BaseModel):
     error: ErrorDetail
 
 
+class MemoryAnswer(BaseModel):
+    """What was remembered in a call, and whether it is remembered itself."""
+
+    switch: str
+    """`on`, `read`, `write` or `off`; empty: the call is older than memory."""
+    status: str
+    """`injected`, `empty`, `skipped:<reason>`, `timeout`, `error`; empty: memory was not asked."""
+    ids: list[str]
+    scores: list[float]
+    tokens: int
+    latency_us: int
+    block: str = ""
+    """The text that was added to the prompt; told, with `anchor`, of a call that is asked for alone."""
+    anchor: int = -1
+    """Index of the message it was added to."""
+
+
 class CallAnswer(BaseModel):
     """A call. Times are ISO 8601 (UTC) or microseconds, money nano-dollars and, as text, dollars."""
 
@@ -87,7 +104,9 @@ class CallAnswer(BaseModel):
     input_tokens: int
     output_tokens: int
     usage: dict[str, int]
-    """Tokens by bucket; empty buckets are left out."""
+    """Tokens by bucket, and web searches; empty buckets are left out."""
+    service_tier: str
+    """As the provider's answer names it."""
     usage_source: str
     raw_usage: str
     cost_nano_usd: int | None
@@ -95,10 +114,13 @@ class CallAnswer(BaseModel):
     cost_lower_nano_usd: int
     cost_upper_nano_usd: int | None
     cost_lines: dict[str, int]
+    cache_saved_nano_usd: int
+    """What the tokens read from the provider's cache would have cost uncached, less what they did cost."""
     cost_reason: str
     price_row: str
     price_version: str
     gateway: str
+    memory: MemoryAnswer
     request_preview: str = ""
     answer_preview: str = ""
 
@@ -193,8 +215,10 @@ class UserCost(BaseModel):
 
 _BUCKETS = (
     *("input_uncached", "cache_read", "cache_write_5m", "cache_write_1h", "input_audio", "input_image"),
-    *("output_text", "output_reasoning", "output_audio"),
+    *("output_text", "output_reasoning", "output_audio", "output_image", "web_searches"),
 )
+
+_MEMORY = "memory_"
 
 
 def dollars(nano: int) -> str:
@@ -211,13 +235,16 @@ def iso(us: int) -> str:
 
 def call_fields(row: Row) -> dict[str, Any]:
     """A row of `spans` as the fields of a `CallAnswer`."""
-    fields = {name: value for name, value in row.items() if name not in _BUCKETS}
+    fields = {
+        name: value for name, value in row.items() if name not in _BUCKETS and not name.startswith(_MEMORY)
+    }
     cost = row["cost_nano_usd"]
     return {
         **fields,
         "tags": list(row["tags"]),
         "attempts": _json.decode(row["attempts"] or "[]"),
         "parameters": _json.decode(row["parameters"] or "{}"),
+        "memory": {name.removeprefix(_MEMORY): row[name] for name in row if name.startswith(_MEMORY)},
         "started_at": iso(row["started_at_us"]),
         "usage": {name: row[name] for name in _BUCKETS if row[name]},
         "cost_usd": None if cost is None else dollars(cost),

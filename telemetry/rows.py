@@ -80,17 +80,26 @@ SPANS = Table(
         "attempts": _bytes,
         "response_bytes": _count,
         "capture": _text,
+        **dict.fromkeys(("memory_switch", "memory_status"), _text),
+        "memory_ids": pa.list_(_text),
+        "memory_scores": pa.list_(pa.float64()),
+        **dict.fromkeys(("memory_tokens", "memory_latency_us"), _count),
+        "memory_block": _text,
+        "memory_anchor": pa.int32(),
         "started_at": _time,
         **dict.fromkeys(("first_byte_us", "first_token_us", "total_us", "overhead_us"), _count),
         **dict.fromkeys(("input_uncached", "cache_read", "cache_write_5m", "cache_write_1h"), _count),
         **dict.fromkeys(("input_audio", "input_image", "output_text", "output_reasoning"), _count),
         **dict.fromkeys(("output_audio", "input_tokens", "output_tokens"), _count),
+        **dict.fromkeys(("output_image", "web_searches"), _count),
+        "service_tier": _text,
         "usage_source": _text,
         "raw_usage": _bytes,
         "cost_nano_usd": _money,
         "cost_lower_nano_usd": _money,
         "cost_upper_nano_usd": _money,
         "cost_lines": pa.map_(_text, _money),
+        "cache_saved_nano_usd": _money,
         **dict.fromkeys(("cost_reason", "price_row", "price_version", "gateway", "origin"), _text),
     },
     key=("call_id",),
@@ -143,7 +152,7 @@ def interrupted(opened: Opened, *, origin: str) -> Row:
 
 
 def _span(call: Call, outcome: Outcome, origin: str) -> Row:
-    usage, cost = outcome.usage, outcome.cost
+    usage, cost, memory = outcome.usage, outcome.cost, outcome.memory
     kind = "embedding" if call.operation == "embeddings" else "llm"
     served = outcome.attempts[-1].model if outcome.attempts else ""
     values = (
@@ -165,15 +174,19 @@ def _span(call: Call, outcome: Outcome, origin: str) -> Row:
         _json(outcome.attempts),
         outcome.response_bytes,
         outcome.capture,
+        *(call.memory, memory.status, memory.ids, memory.scores, memory.tokens, memory.latency_us),
+        *(memory.block, memory.anchor),
         call.started_at_us,
         *(outcome.first_byte_us, outcome.first_token_us, outcome.total_us, outcome.overhead_us),
         *(usage.input_uncached, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h),
         *(usage.input_audio, usage.input_image, usage.output_text, usage.output_reasoning),
         *(usage.output_audio, usage.input_total, usage.output_total),
+        *(usage.output_image, usage.web_searches, outcome.service_tier),
         outcome.usage_source,
         outcome.raw_usage,
         *(cost.total_nano_usd, cost.total_nano_usd or 0, cost.total_nano_usd),
         list(cost.lines.items()),
+        cost.cache_saved_nano_usd,
         *(cost.reason, cost.price_row, cost.price_version, call.gateway, origin),
     )
     return Row("spans", call.call_id, call.started_at_us, "", values)

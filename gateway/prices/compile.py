@@ -1,7 +1,7 @@
 """Makes the price table: genai-prices' rows, litellm's for models it lacks, and the installation's own.
 
-Only the telemetry process imports this; workers read what it writes. Not taken over: prices by service
-tier and batch, searches, pages, seconds and characters.
+Only the telemetry process imports this; workers read what it writes. Not taken over: prices of cached audio and
+images, video, searches in files, pages, hours, messages and characters.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
@@ -22,26 +23,57 @@ from genai_prices import types
 from genai_prices.data import providers as genai_providers
 
 from gateway.prices.litellm_rows import spare_rows
-from gateway.prices.table import FORMAT, Book, Entry, File, PriceRow, Rates, Tier
-from gateway.settings import PriceOverride
+from gateway.prices.table import (
+    FORMAT,
+    FREE,
+    PER_CALL,
+    Book,
+    Entry,
+    File,
+    Plan,
+    PriceRow,
+    Rates,
+    Tier,
+    complete,
+)
+from gateway.settings import PriceOverride, PriceRates
 
 _NANO = 1_000_000_000
-_NAMES = {"x-ai": "xai"}
+_NAMES = {"google": "gemini", "x-ai": "xai"}
 """genai-prices' names of providers that the catalog calls otherwise."""
+_NAMED = {"input": "input_uncached", "output": "output_text"}
+"""What settings call the buckets of plain text."""
+_ON_MACHINES_OF_ONES_OWN = ("ollama",)
+_MISSING = Path(__file__).with_name("missing.toml")
 
 _LITELLM_FILE = "model_prices_and_context_window_backup.json"
 
 _KEYS = {
-    "input": ("input_mtok", "input_text_mtok"),
+    "input_uncached": ("input_mtok", "input_text_mtok"),
     "cache_read": ("cache_read_mtok",),
     "cache_write_5m": ("cache_write_5m_mtok", "cache_write_mtok"),
     "cache_write_1h": ("cache_write_1h_mtok",),
     "input_audio": ("input_audio_mtok",),
     "input_image": ("input_image_mtok",),
-    "output": ("output_mtok", "output_text_mtok"),
+    "output_text": ("output_mtok", "output_text_mtok"),
     "output_reasoning": ("output_reasoning_mtok",),
     "output_audio": ("output_audio_mtok",),
+    "output_image": ("output_image_mtok",),
+    "web_searches": ("web_searches_kcount",),
+    "request": ("requests_kcount",),
 }
+
+
+class _Missing(msgspec.Struct, frozen=True):
+    """What a model's rows lack."""
+
+    rates: Rates = {}
+    factors: dict[str, int] = {}
+    workdays: bool = False
+    """Hours with a price of their own are those of workdays."""
+
+
+_NOTHING = _Missing()
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +107,8 @@ def compile_table(
 
 def make_books(litellm: bytes, overrides: Mapping[str, PriceOverride]) -> dict[str, Book]:
     """Return every provider's book."""
-    entries = {_NAMES.get(p.id, p.id): tuple(_entries(p)) for p in genai_providers}
+    more = _missing()
+    entries = {_NAMES.get(p.id, p.id): tuple(_entries(p, more.get(p.id, {}))) for p in genai_providers}
     spare = spare_rows(litellm) if litellm else {}
     own = _overrides(overrides)
     return {
@@ -91,19 +124,23 @@ def installed_litellm_file() -> Path | None:
     return next((file for folder in folders if (file := Path(folder) / _LITELLM_FILE).is_file()), None)
 
 
-def _entries(provider: types.Provider) -> Iterable[Entry]:
+def _entries(provider: types.Provider, more: Mapping[str, _Missing]) -> Iterable[Entry]:
     for model in provider.models:
         prices = (
             model.prices if isinstance(model.prices, list) else [types.ConditionalPrice(prices=model.prices)]
         )
         rows = tuple(
-            _row(f"genai-prices:{provider.id}/{model.id}#{i}", conditional)
+            _row(
+                f"genai-prices:{provider.id}/{model.id}#{i}",
+                conditional,
+                more.get(model.id) or more.get("*", _NOTHING),
+            )
             for i, conditional in enumerate(prices)
         )
         yield Entry(match=_match(model.match), rows=rows)
 
 
-def _row(row_id: str, conditional: types.ConditionalPrice) -> PriceRow:
+def _row(row_id: str, conditional: types.ConditionalPrice, more: _Missing) -> PriceRow:
     prices: dict[str, Any] = {k: v for k, v in vars(conditional.prices).items() if v is not None}
     starts = sorted({t.start for v in prices.values() if isinstance(v, types.TieredPrices) for t in v.tiers})
     valid_from = day_from = day_until = 0
@@ -116,22 +153,25 @@ def _row(row_id: str, conditional: types.ConditionalPrice) -> PriceRow:
             pass
     return PriceRow(
         id=row_id,
-        rates=_rates(prices, 0),
-        tiers=tuple(Tier(start, _rates(prices, start + 1)) for start in starts),
+        rates=complete(more.rates | _rates(prices, 0)),
+        factors=more.factors,
+        tiers=tuple(Tier(start, complete(more.rates | _rates(prices, start + 1))) for start in starts),
         valid_from_us=valid_from,
         day_from_us=day_from,
         day_until_us=day_until,
+        workdays=more.workdays and day_from != day_until,
     )
 
 
 def _rates(prices: dict[str, Any], tokens: int) -> Rates:
     """Return the rates of a call with so many input tokens."""
-    found = {
-        name: next((_nano(_at(prices[key], tokens)) for key in keys if key in prices), None)
-        for name, keys in _KEYS.items()
-    }
-    request = _at(prices["requests_kcount"], tokens) / 1000 if "requests_kcount" in prices else None
-    return Rates(**found, request=None if request is None else _nano(request))
+    found = ((name, next((key for key in keys if key in prices), None)) for name, keys in _KEYS.items())
+    return {name: _rate(name, _at(prices[key], tokens)) for name, key in found if key is not None}
+
+
+def _rate(name: str, dollars: Decimal) -> int:
+    """Return nano-dollars per million from dollars per million, or per thousand of what is counted in calls."""
+    return int((dollars * (_NANO * 1000 if name in PER_CALL else _NANO)).to_integral_value(ROUND_HALF_UP))
 
 
 def _at(price: Decimal | types.TieredPrices, tokens: int) -> Decimal:
@@ -162,33 +202,47 @@ def _match(clause: Any) -> list[Any]:  # noqa: ANN401 - a union that genai-price
     return found
 
 
+def _missing() -> dict[str, dict[str, _Missing]]:
+    """Return what is documented and genai-prices' rows lack, by its names of provider and model."""
+    books: dict[str, dict[str, _Missing]] = {}
+    for provider, models in tomllib.loads(_MISSING.read_text("utf-8")).items():
+        for model, said in models.items():
+            rates = {name: _rate(name, Decimal(text)) for name, text in said.get("rates", {}).items()}
+            books.setdefault(provider, {})[model] = _Missing(
+                rates, said.get("factors", {}), said.get("workdays", False)
+            )
+    return books
+
+
 def _overrides(overrides: Mapping[str, PriceOverride]) -> dict[str, dict[str, PriceRow]]:
-    books: dict[str, dict[str, PriceRow]] = {}
+    books: dict[str, dict[str, PriceRow]] = {name: {"*": FREE} for name in _ON_MACHINES_OF_ONES_OWN}
     for name, said in overrides.items():
         provider, slash, model = name.partition("/")
         if not slash or not model:
             raise ValueError(f"prices.{name}: expected `provider/model`")
-        rates = Rates(
-            input=_dollars(name, "input", said.input),
-            output=_dollars(name, "output", said.output),
-            cache_read=_dollars(name, "cache_read", said.cache_read) if said.cache_read else None,
-        )
-        books.setdefault(provider, {})[model.lower()] = PriceRow(id=f"settings:{name}", rates=rates)
+        row_id = f"settings:{name}"
+        services = {
+            tier: Plan(id=f"{row_id} {tier}", rates=_told(f"{name}.service_tiers.{tier}", plan))
+            for tier, plan in said.service_tiers.items()
+        }
+        row = PriceRow(id=row_id, rates=_told(name, said), services=services)
+        books.setdefault(provider, {})[model.lower()] = row
     return books
+
+
+def _told(name: str, said: PriceRates) -> Rates:
+    rates = {_NAMED.get(field, field): _dollars(name, field, text) for field, text in said.given().items()}
+    return complete(rates)
 
 
 def _dollars(name: str, field: str, said: str) -> int:
     try:
         value = Decimal(said)
         if value.is_finite() and value >= 0:
-            return _nano(value)
+            return _rate(field, value)
     except InvalidOperation:
         pass
-    raise ValueError(f"prices.{name}.{field}: {said!r} is not a price in dollars per million tokens")
-
-
-def _nano(dollars: Decimal) -> int:
-    return int((dollars * _NANO).to_integral_value(ROUND_HALF_UP))
+    raise ValueError(f"prices.{name}.{field}: {said!r} is not a price in dollars")
 
 
 def _time_us(at: time) -> int:
@@ -202,7 +256,8 @@ def _version(litellm: bytes, overrides: Mapping[str, PriceOverride]) -> str:
         f"{package} {found}" for package in ("genai-prices", "litellm") if (found := _installed(package))
     ]
     said = msgspec.json.encode([FORMAT, names, dict(overrides)], order="sorted")
-    return ", ".join([*names, hashlib.sha256(said + litellm).hexdigest()[:12]])
+    digest = hashlib.sha256(said + _MISSING.read_bytes() + litellm)
+    return ", ".join([*names, digest.hexdigest()[:12]])
 
 
 def _installed(package: str) -> str:

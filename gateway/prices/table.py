@@ -1,7 +1,4 @@
-"""The price table as workers use it: plain integers, read from one file.
-
-Rates are nano-dollars per million tokens: 0.075 USD per million is 75_000_000.
-"""
+"""The price table as workers use it: plain integers, read from one file."""
 
 from __future__ import annotations
 
@@ -11,28 +8,29 @@ from typing import Any
 
 import msgspec
 
-FORMAT = 1
+from telemetry.records import Usage
+
+FORMAT = 3
+
+STANDARD = frozenset({"", "default", "standard", "on_demand", "auto", "unspecified"})
+"""What providers call the service tier of calls that asked for none."""
+
+PER_CALL = ("web_searches", "request")
+"""Rates that no service tier discounts."""
+
+Rates = dict[str, int]
+"""Nano-dollars per million of what a bucket of `Usage` counts (75_000_000: 0.075 USD per million tokens).
+
+`request` is the rate of a million calls, whatever their tokens. What is left out has no known price.
+"""
 
 _DAY_US = 86_400_000_000
+_FIRST_MONDAY = 4
+"""5 January 1970, in days."""
+_WORKDAYS = 5
 _DATED = re.compile(r"[-@](?:20\d\d-\d\d-\d\d|20\d{6})$")
 _COMPACT_DATE = re.compile(r"-(20\d\d)(\d\d)(\d\d)$")
 _CACHED = 4096
-
-
-class Rates(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Nano-dollars per million tokens of each kind; None where no price is known."""
-
-    input: int | None = None
-    cache_read: int | None = None
-    cache_write_5m: int | None = None
-    cache_write_1h: int | None = None
-    input_audio: int | None = None
-    input_image: int | None = None
-    output: int | None = None
-    output_reasoning: int | None = None
-    output_audio: int | None = None
-    request: int | None = None
-    """Nano-dollars per call, whatever its tokens."""
 
 
 class Tier(msgspec.Struct, frozen=True):
@@ -42,18 +40,30 @@ class Tier(msgspec.Struct, frozen=True):
     rates: Rates
 
 
-class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What a model costs during some time. Times are microseconds since 1970, 0 for no bound."""
+class Plan(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What everything costs at one service tier."""
 
     id: str
+    """Where it comes from: `<source>:<name there>`."""
     rates: Rates
     tiers: tuple[Tier, ...] = ()
     """Ascending."""
+
+
+class PriceRow(Plan, frozen=True, omit_defaults=True, kw_only=True):
+    """What a model costs during some time. Times are microseconds since 1970, 0 for no bound."""
+
+    services: dict[str, Plan] = {}
+    """Other service tiers than the standard one: `batch`, `flex`, `priority`, `batch+us` ..."""
+    factors: dict[str, int] = {}
+    """Service tiers whose rates are so many percent of the standard ones."""
     valid_from_us: int = 0
     valid_until_us: int = 0
     day_from_us: int = 0
     """With `day_until_us`: the part of each day (UTC) in which it holds; may span midnight."""
     day_until_us: int = 0
+    workdays: bool = False
+    """That part from Monday to Friday only."""
 
     def holds(self, at_us: int) -> bool:
         """Whether the row holds at this time."""
@@ -62,8 +72,50 @@ class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         start, end = self.day_from_us, self.day_until_us
         if start == end:
             return True
-        time = at_us % _DAY_US
+        day, time = divmod(at_us, _DAY_US)
+        if self.workdays and (day - _FIRST_MONDAY) % 7 >= _WORKDAYS:
+            return False
         return start <= time < end if start < end else time >= start or time < end
+
+    def served_as(self, other: PriceRow) -> PriceRow:
+        """Return the row with the service tiers of another source, if both agree on the standard price."""
+        if any(self.rates.get(name) != other.rates.get(name) for name in ("input_uncached", "output_text")):
+            return self
+        fees = {name: self.rates[name] for name in PER_CALL if name in self.rates}
+        services = {name: self._beside(plan, fees) for name, plan in other.services.items()}
+        factors = other.factors | self.factors
+        services |= {name: self._scaled(name, percent) for name, percent in factors.items()}
+        return msgspec.structs.replace(self, services=services | self.services)
+
+    def _beside(self, plan: Plan, fees: Rates) -> Plan:
+        """Return the plan with this row's fees; a long input that it has no rates for has no known price."""
+        own = {tier.above: tier.rates for tier in plan.tiers}
+        edges = sorted({*own, *(tier.above for tier in self.tiers)})
+        tiers = tuple(Tier(edge, own[edge] | fees if edge in own else fees) for edge in edges)
+        return Plan(id=plan.id, rates=plan.rates | fees, tiers=tiers)
+
+    def _scaled(self, name: str, percent: int) -> Plan:
+        tiers = tuple(Tier(tier.above, _scaled(tier.rates, percent)) for tier in self.tiers)
+        return Plan(id=f"{self.id} {name}", rates=_scaled(self.rates, percent), tiers=tiers)
+
+
+def _scaled(rates: Rates, percent: int) -> Rates:
+    return {name: rate if name in PER_CALL else rate * percent // 100 for name, rate in rates.items()}
+
+
+SAME = {"output_reasoning": "output_text", "input_image": "input_uncached", "cache_read": "input_uncached"}
+"""What is billed like something else by providers that name no price for it. No discount is invented."""
+
+
+def complete(rates: Rates) -> Rates:
+    """Return the rates with those that follow from others; what then has no price, audio first of all, is unknown."""
+    found = dict(rates)
+    for name, like in SAME.items():
+        if like in rates:
+            found.setdefault(name, rates[like])
+    if "input_uncached" in rates and not ("cache_write_5m" in rates or "cache_write_1h" in rates):
+        found["cache_write_5m"] = found["cache_write_1h"] = rates["input_uncached"]
+    return found
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -78,9 +130,10 @@ class Book(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The prices of one provider. Overrides win, then entries in their order, then the spare rows."""
 
     overrides: dict[str, PriceRow] = {}
+    """By name; `*` is for every model that is not named."""
     entries: tuple[Entry, ...] = ()
     spare: dict[str, PriceRow] = {}
-    """For models without an entry, by name."""
+    """By name: for models without an entry, and for the service tiers of those that have one."""
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,14 +144,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     books: dict[str, msgspec.Raw]
 
 
-FREE = PriceRow(
-    id="sandbox",
-    rates=Rates(
-        input=0, cache_read=0, cache_write_5m=0, cache_write_1h=0, input_audio=0, input_image=0, output=0,
-        output_reasoning=0, output_audio=0,
-    ),
-)  # fmt: skip
-"""The sandbox costs nothing."""
+FREE = PriceRow(id="free", rates=dict.fromkeys(Usage.__struct_fields__, 0))
+"""The sandbox costs nothing, and what runs on machines of one's own."""
 
 _files = msgspec.msgpack.Decoder(File)
 _books = msgspec.msgpack.Decoder(Book)
@@ -146,9 +193,7 @@ class PriceTable:
         if book is None:
             packed = self._packed.get(provider)
             book = self._books[provider] = _books.decode(packed) if packed is not None else Book()
-        name = model.lower()
-        tried = dict.fromkeys((name, _COMPACT_DATE.sub(r"-\1-\2-\3", name), _DATED.sub("", name)))
-        rows = next((found for candidate in tried if (found := _rows_of(book, candidate))), ())
+        rows = _rows_of(book, model.lower())
         if len(self._rows) >= _CACHED:
             self._rows.clear()
             self._only.clear()
@@ -159,13 +204,21 @@ class PriceTable:
 
 
 def _rows_of(book: Book, name: str) -> tuple[PriceRow, ...]:
-    if (override := book.overrides.get(name)) is not None:
-        return (override,)
+    """Return the model's rows; a dated name has those of the plain one if it has none of its own."""
+    names = dict.fromkeys((name, _COMPACT_DATE.sub(r"-\1-\2-\3", name), _DATED.sub("", name)))
+    own = next((book.overrides[name] for name in names if name in book.overrides), book.overrides.get("*"))
+    if own is not None:
+        return (own,)
+    rows = next((rows for name in names if (rows := _listed(book, name))), ())
+    spare = next((book.spare[name] for name in names if name in book.spare), None)
+    return tuple(row.served_as(spare or row) for row in rows)
+
+
+def _listed(book: Book, name: str) -> tuple[PriceRow, ...]:
     for entry in book.entries:
         if _fits(entry.match, name):
             return entry.rows
-    spare = book.spare.get(name)
-    return (spare,) if spare is not None else ()
+    return (book.spare[name],) if name in book.spare else ()
 
 
 def _fits(match: list[Any], name: str) -> bool:

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from telemetry.migrate import load, migrate
-from telemetry.records import Frame, Request
+from telemetry.records import Frame, Injection, Request
 from telemetry.rows import PAYLOADS, SPANS, Row, begin, row_of
 from telemetry.store.base import Block, Store, StoreAway, StoreRefused, TooExpensive
 from telemetry.store.embedded import open_folder
 from telemetry.store.server import open_server
-from tests.fakes.ledger import payload, settled, start_front
+from tests.fakes.ledger import BASE_US, outcome, payload, settled, start_front
 
 
 # chDB opens one folder per process: the embedded store is shared by this module's tests, each in tables of
@@ -93,6 +93,26 @@ def test_the_same_rows_under_another_token_are_new_rows(store: Store) -> None:
     for token in ("other-1", "other-2"):
         store.insert("spans", spans(1, project="other"), token=token)
     assert count(store, "spans", "other") == 2
+
+
+def test_what_was_remembered_goes_when_payloads_go_and_its_facts_stay(store: Store) -> None:
+    old_us = BASE_US - 91 * 86_400_000_000
+    for number, started_at_us in ((1, old_us), (2, BASE_US)):
+        how = outcome(memory=Injection(status="injected", ids=("m-1",), block="- She lives in Lisbon"))
+        store.insert(
+            "spans",
+            spans(number, how=how, project="forgotten", started_at_us=started_at_us),
+            token=f"forgotten-{number}",
+        )
+    store.command("OPTIMIZE TABLE spans FINAL")
+    rows = store.query(
+        "SELECT memory_block, memory_status, memory_ids FROM spans WHERE project = {p:String} ORDER BY started_at",
+        {"p": "forgotten"},
+    )
+    assert [(row["memory_block"], row["memory_status"], list(row["memory_ids"])) for row in rows] == [
+        ("", "injected", ["m-1"]),
+        ("- She lives in Lisbon", "injected", ["m-1"]),
+    ]
 
 
 def test_a_batch_that_spans_months_is_still_one_insert(store: Store) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from telemetry.records import Answer, Attempt, Cost, Opened, Outcome, Request, Usage
+from telemetry.records import Answer, Attempt, Cost, Injection, Opened, Outcome, Request, Usage
 from telemetry.rows import PAYLOADS, SPANS, Row, begin, interrupted, row_of
 from telemetry.store.base import StoreRefused
 from tests.fakes.ledger import call, outcome, payload, settled
@@ -42,20 +43,48 @@ def test_every_field_of_a_call_and_its_outcome_reaches_a_column() -> None:
     assert {name: row[name] for name in how} == how
 
 
+def test_what_was_remembered_in_a_call_is_on_its_row() -> None:
+    memory = Injection(
+        status="injected",
+        ids=("m-1", "m-2"),
+        scores=(0.9, 0.5),
+        tokens=40,
+        latency_us=3_000,
+        block="- Ada lives in Lisbon",
+        anchor=2,
+    )
+    row = plain(row_of(settled(1, how=outcome(memory=memory), memory="read"), origin="", preview=begin))
+    assert row["memory_switch"] == "read"
+    found = {name.removeprefix("memory_"): row[name] for name in row if name.startswith("memory_")}
+    del found["switch"]
+    assert found == msgspec.structs.asdict(memory) | {"ids": ["m-1", "m-2"], "scores": [0.9, 0.5]}
+
+
 def test_usage_buckets_stay_apart_and_add_up() -> None:
     buckets = dict(
         zip(
             (
                 *("input_uncached", "cache_read", "cache_write_5m", "cache_write_1h", "input_audio"),
-                *("input_image", "output_text", "output_reasoning", "output_audio"),
+                *("input_image", "output_text", "output_reasoning", "output_audio", "output_image"),
             ),
-            (2**n for n in range(9)),
+            (2**n for n in range(10)),
             strict=True,
         )
     )
     row = plain(row_of(settled(1, how=outcome(usage=Usage(**buckets))), origin="", preview=begin))
     assert {name: row[name] for name in buckets} == buckets
-    assert (row["input_tokens"], row["output_tokens"]) == (0b111111, 0b111000000)
+    assert (row["input_tokens"], row["output_tokens"]) == (0b111111, 0b1111000000)
+
+
+def test_what_a_price_depends_on_and_what_a_cache_saved_are_on_the_row() -> None:
+    how = outcome(
+        usage=Usage(web_searches=3),
+        service_tier="flex",
+        cost=Cost(5, {"web_searches": 5}, cache_saved_nano_usd=7),
+    )
+    row = plain(row_of(settled(1, how=how), origin="", preview=begin))
+    assert (row["web_searches"], row["service_tier"], row["cache_saved_nano_usd"]) == (3, "flex", 7)
+    assert (row["input_tokens"], row["output_tokens"]) == (0, 0)
 
 
 def test_an_unknown_price_is_null_and_not_nothing() -> None:

@@ -5,14 +5,26 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.prices.table import FORMAT, FREE, Book, Entry, File, PriceRow, PriceTable, Rates
+from gateway.prices.table import (
+    FORMAT,
+    FREE,
+    Book,
+    Entry,
+    File,
+    Plan,
+    PriceRow,
+    PriceTable,
+    Rates,
+    Tier,
+    complete,
+)
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
 
 
 def row(name: str, **when: Any) -> PriceRow:
-    return PriceRow(id=name, rates=Rates(input=1), **when)
+    return PriceRow(id=name, rates={"input_uncached": 1}, **when)
 
 
 def table(**books: Book) -> PriceTable:
@@ -65,6 +77,82 @@ def test_overrides_win_and_spare_rows_come_last():
     assert [found(prices, m) for m in ("m1", "m2", "x")] == ["own", "entry", "spare"]
 
 
+def test_an_override_is_for_dated_names_too_and_one_may_be_for_all():
+    entry = Entry(match=["^", "m"], rows=(row("entry"),))
+    prices = table(acme=Book(overrides={"m": row("own"), "*": row("rest")}, entries=(entry,)))
+
+    assert [found(prices, m) for m in ("m", "m-2024-08-06", "m2")] == ["own", "own", "rest"]
+
+
+def listed(rates: Rates, **more: Any) -> PriceRow:
+    return PriceRow(id="row", rates=rates, **more)
+
+
+def test_service_tiers_come_from_another_source_that_agrees_on_the_standard_price():
+    plan = Plan(id="flex", rates={"input_uncached": 1})
+    spare = listed({"input_uncached": 2, "output_text": 4}, services={"flex": plan})
+    entry = Entry(match=["=", "m"], rows=(listed({"input_uncached": 2, "output_text": 4, "cache_read": 1}),))
+    other = Entry(match=["=", "o"], rows=(listed({"input_uncached": 3, "output_text": 4}),))
+    prices = table(acme=Book(entries=(entry, other), spare={"m": spare, "o": spare}))
+
+    agreed, differing = (prices.find("acme", name, 0) for name in ("m", "o"))
+    assert agreed is not None
+    assert differing is not None
+    assert agreed.services == {"flex": plan}
+    assert differing.services == {}
+
+
+def test_no_tier_discounts_searches_and_a_long_input_without_rates_there_has_no_price():
+    plan = Plan(id="flex", rates={"input_uncached": 1}, tiers=(Tier(50, {"input_uncached": 3}),))
+    own = listed({"input_uncached": 2, "web_searches": 7}, tiers=(Tier(90, {"input_uncached": 5}),))
+
+    served = own.served_as(listed({"input_uncached": 2}, services={"flex": plan})).services["flex"]
+
+    assert served.rates == {"input_uncached": 1, "web_searches": 7}
+    assert served.tiers == (
+        Tier(50, {"input_uncached": 3, "web_searches": 7}),
+        Tier(90, {"web_searches": 7}),
+    )
+
+
+def test_a_factor_is_taken_of_every_rate_but_fees():
+    rates = {"input_uncached": 200, "web_searches": 7, "request": 9}
+    own = listed(rates, tiers=(Tier(9, {"input_uncached": 400, "web_searches": 7}),))
+
+    half = own.served_as(listed({"input_uncached": 200}, factors={"batch": 50})).services["batch"]
+
+    assert half.id == "row batch"
+    assert half.rates == {"input_uncached": 100, "web_searches": 7, "request": 9}
+    assert half.tiers == (Tier(9, {"input_uncached": 200, "web_searches": 7}),)
+
+
+@pytest.mark.parametrize(
+    ("rates", "bucket", "rate"),
+    [
+        ({"output_text": 5}, "output_reasoning", 5),
+        ({"output_text": 5, "output_reasoning": 7}, "output_reasoning", 7),
+        ({"input_uncached": 5}, "cache_read", 5),
+        ({"input_uncached": 5}, "cache_write_5m", 5),
+        ({"input_uncached": 5}, "cache_write_1h", 5),
+        ({"input_uncached": 5, "cache_write_5m": 6}, "cache_write_1h", None),
+        ({"input_uncached": 5, "cache_write_5m": 6, "cache_write_1h": 8}, "cache_write_1h", 8),
+        ({"input_uncached": 5}, "input_image", 5),
+        ({"input_uncached": 5, "input_image": 9}, "input_image", 9),
+        ({"input_uncached": 5}, "input_audio", None),
+        ({"output_text": 5}, "output_audio", None),
+        ({"output_text": 5}, "output_image", None),
+        ({"input_uncached": 5}, "output_text", None),
+        ({"output_text": 5}, "input_uncached", None),
+        ({"output_text": 5}, "cache_read", None),
+        ({"input_uncached": 5}, "web_searches", None),
+        ({"input_uncached": 0}, "cache_read", 0),
+    ],
+)
+def test_a_missing_rate_follows_the_rules(rates, bucket, rate):
+    assert complete(rates).get(bucket) == rate
+    assert complete(rates).items() >= rates.items()
+
+
 def test_the_last_row_that_holds_is_the_one():
     rows = (
         row("first"),
@@ -76,6 +164,16 @@ def test_the_last_row_that_holds_is_the_one():
     at = {"first": 5 * DAY + 12 * HOUR, "later": 10 * DAY + 2 * HOUR, "peak": 9 * DAY + 23 * HOUR}
     assert {name: found(prices, "m", time) for name, time in at.items()} == {n: n for n in at}
     assert found(prices, "m", DAY + HOUR) == "peak"
+
+
+def test_busy_hours_may_be_those_of_workdays():
+    busy = row("r", day_from_us=HOUR, day_until_us=4 * HOUR, workdays=True)
+    monday = 4 * DAY
+
+    assert [busy.holds(monday + day * DAY + 2 * HOUR) for day in range(8)] == [True] * 5 + [False] * 2 + [
+        True
+    ]
+    assert not busy.holds(monday + 5 * HOUR)
 
 
 def test_a_row_ends():

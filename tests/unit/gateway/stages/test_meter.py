@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -11,10 +11,14 @@ from gateway.asgi import Client
 from gateway.exchange import KEEP_BYTES, Exchange, Identity
 from gateway.principal import Principal
 from gateway.stages.meter import Meter
+from gateway.wire.anthropic_count import AnthropicCount
+from gateway.wire.anthropic_messages import AnthropicMessages
 from gateway.wire.base import Wire
 from gateway.wire.openai_chat import OpenAIChat
 from gateway.wire.openai_embeddings import OpenAIEmbeddings
-from telemetry.records import Attempt, Usage
+from gateway.wire.openai_responses import KeptResponse, OpenAIResponses
+from gateway.wire.passthrough import PassThrough
+from telemetry.records import Attempt, Cost, Usage
 
 ATTEMPT = Attempt(deployment="sandbox/echo", provider="sandbox", model="echo", http_status=200)
 ANSWER = b'{"model": "echo", "choices": [{"message": {"content": "high tide"}, "finish_reason": "stop"}]%b}'
@@ -105,3 +109,72 @@ def test_a_call_that_nobody_answered_has_no_tokens_and_no_cost() -> None:
 
     assert (call.usage, call.usage_source) == (Usage(), "none")
     assert call.cost.reason == "no_answer"
+
+
+BEGUN = (
+    b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","model":"echo",'
+    b'"usage":{"input_tokens":70,"cache_read_input_tokens":5,"output_tokens":1}}}\n\n'
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"text":"eight by"}}\n\n'
+)
+
+
+def test_of_a_stream_that_ends_before_its_output_is_counted_only_the_output_is_estimated() -> None:
+    call = exchange(BEGUN, wire=AnthropicMessages(), stream=True)
+
+    Meter().settle(call)
+
+    assert call.usage == Usage(input_uncached=70, cache_read=5, output_text=2)
+    assert call.usage_source == "estimated"
+
+
+def test_counting_tokens_takes_none_and_costs_nothing() -> None:
+    call = exchange(b'{"input_tokens":14}', wire=AnthropicCount())
+
+    Meter().settle(call)
+
+    assert (call.usage, call.usage_source) == (Usage(), "none")
+    assert (call.cost.total_nano_usd, call.cost.price_row, call.cost.reason) == (0, "free", "")
+
+
+def test_what_a_background_response_used_is_not_known_yet() -> None:
+    call = exchange(b'{"id":"r","status":"queued","usage":null}', wire=OpenAIResponses())
+
+    Meter().settle(call)
+
+    assert (call.usage, call.usage_source, call.cost) == (Usage(), "none", Cost(reason="no_usage"))
+
+
+def test_what_an_earlier_call_has_counted_is_free() -> None:
+    answer = b'{"id":"r","status":"completed","usage":{"input_tokens":9,"output_tokens":4}}'
+    call = exchange(answer, wire=KeptResponse("retrieve", "GET"))
+
+    Meter().settle(call)
+
+    assert (call.usage, call.usage_source, call.cost.total_nano_usd) == (Usage(), "none", 0)
+
+
+def test_a_response_that_breaks_off_is_estimated() -> None:
+    event = b'data: {"type":"response.output_text.delta","delta":"eight by"}\n\n'
+    call = exchange(event * 3, wire=OpenAIResponses(), stream=True)
+
+    Meter().settle(call)
+
+    assert (call.usage, call.usage_source) == (Usage(input_uncached=10, output_text=6), "estimated")
+
+
+@pytest.mark.parametrize(
+    ("due", "answer", "cost"),
+    [
+        ("untold", b'{"id": "modr-1"}', Cost(reason="no_usage")),
+        ("untold", b'{"usage": {"type": "duration", "seconds": 9}}', Cost(reason="no_rate:units")),
+        ("batch", b'{"id": "batch_1"}', Cost(reason="pending")),
+        ("elsewhere", b'{"usage": {"prompt_tokens": 9}}', Cost(total_nano_usd=0, price_row="free")),
+    ],
+)
+def test_what_is_only_passed_on_is_never_estimated(due: Any, answer: bytes, cost: Cost) -> None:
+    call = exchange(answer, wire=PassThrough("openai", "other", due))
+
+    Meter().settle(call)
+
+    assert (call.usage, call.cost) == (Usage(), cost)
+    assert call.usage_source == ("provider" if b"seconds" in answer else "none")
