@@ -5,6 +5,7 @@
   - Unauthenticated            401  no key, or a key nobody issued
   - Forbidden                  403  a key, a Host or an Origin that may not do this
   - UnknownModel               404  no route, provider or deployment has this name
+  - UnknownResponse            404  no response of this id is kept for whoever asks
   - MethodNotAllowed           405  something lives at this path, but not for this method
   - TooSlow                    408  the request did not arrive in time
   - TooLarge                   413  the body is over the limit
@@ -15,6 +16,7 @@
     + UpstreamTimeout          504  one of the four clocks ran out
     + BrokenAnswer             502  the answer broke off or made no sense
     + Refused             its own  the provider answered with an error status; its bytes go to the client
+      - StreamRefused      200  the same, said in the first event of a stream
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ class GatewayError(Exception):
     status: int = 500
     code: str = "internal_error"
     type: ClassVar[str] = "server_error"
+    request_id: str = ""
+    """Of the request it answers, for formats that repeat it in the body."""
 
     def __init__(
         self, message: str, *, code: str = "", param: str = "", retry_after_s: float | None = None
@@ -68,6 +72,15 @@ class UnknownModel(GatewayError):
 
     status = 404
     code = "model_not_found"
+    type = "invalid_request_error"
+
+
+class UnknownResponse(GatewayError):
+    """No response of this id is kept for whoever asks."""
+
+    status = 404
+    code = ""
+    """OpenAI gives this refusal none."""
     type = "invalid_request_error"
 
 
@@ -155,3 +168,9 @@ class Refused(UpstreamFailed):
         self.status = status
         self.headers = headers
         self.body = body
+
+
+class StreamRefused(Refused):
+    """The provider began a stream with an error instead of an answer."""
+
+    code = "provider_stream_error"

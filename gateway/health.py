@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,12 +54,15 @@ class Health:
         transport: Transport,
         telemetry: Path,
         clock: Clock,
+        unwell: Callable[[], Mapping[str, str]],
     ) -> None:
         self._journal = journal
         self._link = link
         self._transport = transport
         self._telemetry = telemetry
         self._clock = clock
+        self._unwell = unwell
+        """Deployments of routes that are left alone, and why."""
 
     async def live(self) -> tuple[int, bytes]:
         """Say that the loop turns."""
@@ -67,7 +70,12 @@ class Health:
 
     async def ready(self) -> tuple[int, bytes]:
         """Say what works: 200, or 503 if calls are refused because they could not be accounted for."""
-        sinks = [self._journal_sink(), await self._hub_sink(), *await self._telemetry_sinks()]
+        sinks = [
+            self._journal_sink(),
+            await self._hub_sink(),
+            self._routes_sink(),
+            *await self._telemetry_sinks(),
+        ]
         blocked = not sinks[0].ok
         status = "blocked" if blocked else "ready" if all(sink.ok for sink in sinks) else "degraded"
         return 503 if blocked else 200, msgspec.json.encode(Ready(status, sinks))
@@ -79,6 +87,11 @@ class Health:
 
     async def _hub_sink(self) -> Sink:
         return Sink("hub", self._link.connected, iso(self._link.last_success_us))
+
+    def _routes_sink(self) -> Sink:
+        unwell = self._unwell()
+        # a used-up limit is nothing unusual, and half open is as open as nobody asks
+        return Sink("routes", "open" not in unwell.values(), detail=dict(unwell))
 
     async def _telemetry_sinks(self) -> list[Sink]:
         outgoing = Outgoing(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.providers.base import Provider
-from gateway.settings import Timeouts
+from gateway.settings import Breaker, Retries, Strategy, Timeouts
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +19,11 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     secret: str = ""
     native: bool = False
     """The provider is the one this surface was made by."""
+    borrowed: bool = False
+    """The secret is the client's own: what the provider says of it concerns nobody else."""
+    weight: float = 1
+    price_nano_usd: int | None = None
+    """Of a thousand tokens in and a thousand out; None: unknown."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,4 +32,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     route: str = ""
     """Name of the route, empty if the client named a model."""
     deployments: tuple[Deployment, ...]
+    strategy: Strategy = "ordered"
+    fallbacks: tuple[Deployment, ...] = ()
+    context_window_fallback: Deployment | None = None
+    content_filter_fallback: Deployment | None = None
     timeouts: Timeouts
+    retries: Retries = Retries()
+    breaker: Breaker = Breaker()
+    heartbeat_s: float = 0

@@ -7,26 +7,42 @@ lists; a model whose beginning belongs to one provider.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
 from gateway.errors import BadRequest, Unauthenticated, UnknownModel
 from gateway.providers.catalog import Known
 from gateway.routing.deployments import Deployment, Plan
-from gateway.settings import Settings
+from gateway.settings import Retries, Route, Settings
 
 _NAMES_KEPT = 4096
+
+
+_PLAIN = Route(deployments=())
+"""What holds for a model that is named without a route."""
+_ONCE = Retries(attempts=1)
+"""What is only passed on may not be asked for twice: nobody knows what it does."""
 
 
 class _Target(msgspec.Struct, frozen=True):
     provider: str
     model: str
+    weight: float = 1
 
 
 class _Found(msgspec.Struct, frozen=True):
     route: str
     targets: tuple[_Target, ...]
+    fallbacks: tuple[_Target, ...] = ()
+    longer: _Target | None = None
+    gentler: _Target | None = None
+
+    def everywhere(self) -> Iterator[_Target]:
+        """Yield every place a call may come to."""
+        yield from self.targets
+        yield from self.fallbacks
+        yield from (target for target in (self.longer, self.gentler) if target is not None)
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -39,13 +55,17 @@ class Listed(msgspec.Struct, frozen=True):
 class Resolver:
     """Knows every name this installation answers to. Owns a cache of the names it has found."""
 
-    def __init__(self, settings: Settings, providers: Mapping[str, Known]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        providers: Mapping[str, Known],
+        price: Callable[[str, str], int | None] = lambda _provider, _model: None,
+    ) -> None:
         self._settings = settings
         self._providers = providers
-        self._routes = {
-            name: tuple(self._target(name, d.model) for d in route.deployments)
-            for name, route in settings.routes.items()
-        }
+        self._price = price
+        """What `Deployment.price_nano_usd` is for a provider's model."""
+        self._routes = {name: self._ways(name, route) for name, route in settings.routes.items()}
         self._owners: dict[str, list[str]] = {}
         for name, known in providers.items():
             for model in known.models:
@@ -72,19 +92,61 @@ class Resolver:
     def _plan(self, model: str, client_secret: str, surface: str) -> Plan:
         found = self._found.get((model, surface)) or self._find(model, surface)
         self._check_speaks(found, surface)
-        made = (self._deployment(t, client_secret, surface) for t in found.targets)
+        made = [self._deployment(target, client_secret, surface) for target in found.targets]
         deployments = tuple(d for d in made if d is not None)
         if not deployments:
             raise self._no_key(found)
-        route = self._settings.routes.get(found.route)
-        timeouts = (route.timeouts if route else None) or self._settings.timeouts
-        plan = Plan(route=found.route, deployments=deployments, timeouts=timeouts)
-        if all(self._providers[target.provider].secret for target in found.targets):
+        settings = self._settings
+        route = settings.routes.get(found.route, _PLAIN)
+        plan = Plan(
+            route=found.route,
+            deployments=deployments,
+            strategy=route.strategy,
+            fallbacks=tuple(
+                way
+                for target in found.fallbacks
+                if (way := self._deployment(target, client_secret, surface)) is not None
+            ),
+            context_window_fallback=self._fallback(found.longer, client_secret, surface),
+            content_filter_fallback=self._fallback(found.gentler, client_secret, surface),
+            timeouts=route.timeouts or settings.timeouts,
+            retries=route.retries or settings.retries,
+            breaker=route.breaker or settings.breaker,
+            heartbeat_s=route.heartbeat_s,
+        )
+        if all(self._providers[target.provider].secret for target in found.everywhere()):
             # whoever asks gets the same
             if len(self._plans) >= _NAMES_KEPT:
                 self._plans.clear()
             self._plans[model, surface] = plan
         return plan
+
+    def passed(self, named: str, model: str, *, client_secret: str, open: bool, surface: str) -> Plan:  # noqa: A002 - as above
+        """Return where to pass a request on to: the provider `named`, or else the one that `surface` was made by.
+
+        Raises BadRequest for a name that is none, UnknownModel if no provider is meant, Unauthenticated.
+        """
+        if named and named not in self._providers:
+            known = ", ".join(self._providers)
+            raise BadRequest(
+                f"header x-tidegate-provider: no provider is called {named!r}. Known are {known}.",
+                code="unknown_provider",
+                param="x-tidegate-provider",
+            )
+        provider = named or next((n for n, known in self._providers.items() if surface in known.native), "")
+        if not provider:
+            raise UnknownModel(f"no provider of {surface.partition('.')[0]}'s API is set up")
+        target = _Target(provider, model.removeprefix(f"{provider}/"))
+        found = _Found("", (target,))
+        self._check_speaks(found, surface)
+        deployment = self._deployment(target, client_secret if open else "", surface)
+        if deployment is None:
+            raise self._no_key(found)
+        return Plan(deployments=(deployment,), timeouts=self._settings.timeouts, retries=_ONCE)
+
+    def price_anew(self) -> None:
+        """Forget the plans made with former prices."""
+        self._plans.clear()
 
     def names(self, models_by_provider: Mapping[str, Iterable[str]] | None = None) -> list[Listed]:
         """List every name: routes, then the models of each provider that has a credential, then sandbox.
@@ -101,8 +163,7 @@ class Resolver:
         return listed
 
     def _find(self, model: str, surface: str) -> _Found:
-        targets = self._routes.get(model)
-        found = _Found(model, targets) if targets else _Found("", (self._single(model, surface),))
+        found = self._routes.get(model) or _Found("", (self._single(model, surface),))
         if len(self._found) >= _NAMES_KEPT:
             self._found.clear()
         self._found[model, surface] = found
@@ -141,13 +202,26 @@ class Resolver:
         near = difflib.get_close_matches(model, known, n=3, cutoff=0.0)
         return f" Nearest: {', '.join(near)}." if near else ""
 
-    def _target(self, route: str, model: str) -> _Target:
-        provider, slash, rest = model.partition("/")
-        if not slash or not rest or provider not in self._providers:
-            raise ValueError(
-                f"routes.{route}.deployments: {model!r} is not `provider/model` of a known provider"
-            )
-        return _Target(provider, rest)
+    def _ways(self, name: str, route: Route) -> _Found:
+        def target(place: str, model: str, weight: float = 1) -> _Target:
+            provider, slash, rest = model.partition("/")
+            if not slash or not rest or provider not in self._providers:
+                raise ValueError(
+                    f"routes.{name}.{place}: {model!r} is not `provider/model` of a known provider"
+                )
+            return _Target(provider, rest, weight)
+
+        longer, gentler = route.context_window_fallback, route.content_filter_fallback
+        return _Found(
+            name,
+            tuple(target("deployments", d.model, d.weight) for d in route.deployments),
+            tuple(target("fallbacks", model) for model in route.fallbacks),
+            target("context_window_fallback", longer) if longer else None,
+            target("content_filter_fallback", gentler) if gentler else None,
+        )
+
+    def _fallback(self, target: _Target | None, client_secret: str, surface: str) -> Deployment | None:
+        return self._deployment(target, client_secret, surface) if target is not None else None
 
     def _deployment(self, target: _Target, client_secret: str, surface: str) -> Deployment | None:
         known = self._providers[target.provider]
@@ -155,16 +229,20 @@ class Resolver:
             return None
         native = surface in known.native
         secret = known.secret
+        borrowed = False
         if not secret and native and client_secret and not client_secret.startswith("tg-"):
-            secret = client_secret
+            secret, borrowed = client_secret, True
         if not secret and not known.keyless:
             return None
         return Deployment(
-            id=f"{target.provider}/{target.model}",
+            id=f"{target.provider}/{target.model}" if target.model else target.provider,
             provider=known.provider,
             model=target.model,
             secret=secret,
             native=native,
+            borrowed=borrowed,
+            weight=target.weight,
+            price_nano_usd=self._price(target.provider, target.model),
         )
 
     def _check_speaks(self, found: _Found, surface: str) -> None:

@@ -1,13 +1,17 @@
-"""Brings a provider's answer to the client, byte for byte, and reads it as it passes."""
+"""Brings a provider's answer to the client, byte for byte, and reads it as it passes.
+
+Nothing of a stream is sent before its content begins: until then a failure is worth another try. Afterwards it is
+the client's: what was begun is never finished by somebody else.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator
-from typing import Protocol
 
 from gateway.clock import Clock
-from gateway.errors import BrokenAnswer, Refused
+from gateway.errors import BrokenAnswer, Refused, StreamRefused
 from gateway.exchange import KEEP_BYTES, Exchange
 from gateway.providers.base import Headers, Provider
 from gateway.transport import Answer
@@ -16,9 +20,18 @@ from gateway.wire.base import Reading
 HOLD_BYTES = 1 << 20
 """A whole (not streamed) answer up to this size is sent when its end is seen, so that one that
 breaks off becomes an error the client can read."""
+OPENING_BYTES = 64 * 1024
+"""So much of a stream is held back while no content comes ..."""
+OPENING_S = 2.0
+"""... and for so long."""
 DRAIN_BYTES = 1 << 20
 """As much is read for its usage once the client is gone."""
 FRAMING = frozenset({b"content-length", b"content-encoding"})
+_TYPES_KEPT = 256
+_TOO_SOON = "the provider's stream ended before its last event"
+
+Named = dict[bytes, bytes]
+"""An answer's headers by name."""
 
 
 class Relay:
@@ -26,88 +39,149 @@ class Relay:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._types: dict[bytes, str] = {}
 
     async def refusal(self, provider: Provider, answer: Answer) -> Refused:
         """Read an error answer to its end and have the provider say what it means."""
         body = await answer.read()
-        kind = _Kind(answer.headers)
-        if kind.encoding:
+        if _encoding(dict(answer.headers)):
             try:
                 body = zlib.decompress(body, wbits=47)
             except zlib.error:
                 body = b""
-        return provider.failure(answer.status, kind.unframed(answer.headers), body)
+        headers = [pair for pair in answer.headers if pair[0] not in FRAMING]
+        return provider.failure(answer.status, headers, body)
 
-    async def pass_on(self, exchange: Exchange, answer: Answer, *, strip_usage: bool) -> None:
-        """Send the answer to the client; raise UpstreamFailed if it is not whole."""
-        kind = _Kind(answer.headers, exchange.wire.stream_type)
-        exchange.content_type = kind.content_type
-        reading = exchange.wire.reading(
-            stream=kind.stream, strip_usage=strip_usage and kind.stream and not kind.encoding
+    async def pass_on(self, exchange: Exchange, answer: Answer, named: Named, *, strip_usage: bool) -> bool:
+        """Send the answer to the client; say if it was a good one. Raises UpstreamFailed if it is not whole."""
+        said = named.get(b"content-type", b"")
+        content_type = exchange.content_type = self._types.get(said) or self._type(said)
+        wire, place = exchange.wire, exchange.place
+        stream = content_type.startswith(wire.stream_type)
+        encoding = _encoding(named) if b"content-encoding" in named else b""
+        reading = exchange.reading = wire.reading(
+            stream=stream, strip_usage=strip_usage and stream and not encoding
         )
-        exchange.reading = reading
-        view: _View = _Packed(reading) if kind.encoding else _Bare(reading)
+        if exchange.heartbeat is not None and (encoding or not stream):
+            _check_unbegun(exchange)
+        if place is not None and not place.keeps(content_type):
+            return await self._unread(exchange, answer, reading)
+        view = _Packed(reading) if encoding else None
         body = answer.whole
         if body is not None:
-            await self._at_once(exchange, answer, view, body, stream=kind.stream)
-        elif kind.stream:
-            await self._stream(exchange, answer, view)
-        else:
-            await self._document(exchange, answer, view)
+            return await self._at_once(exchange, answer, view, body, stream=stream)
+        if stream:
+            return await self._stream(exchange, answer, view)
+        return await self._document(exchange, answer, view)
+
+    def _type(self, said: bytes) -> str:
+        content_type = said.decode("latin-1")
+        if len(self._types) < _TYPES_KEPT:
+            self._types[said] = content_type
+        return content_type
+
+    async def _unread(self, exchange: Exchange, answer: Answer, reading: Reading) -> bool:
+        """Pass on what is no text, as it comes, and keep nothing of it."""
+        client = exchange.client
+        exchange.first_token_ns = exchange.first_byte_ns
+        async for part in answer.chunks():
+            if not client.started:
+                client.begin(answer.status, answer.headers)
+            exchange.answer_bytes += len(part)
+            await client.send(part)
+        reading.end()
+        if not client.started:
+            client.begin(answer.status, answer.headers)
+        await client.finish()
+        return True
 
     async def _at_once(
-        self, exchange: Exchange, answer: Answer, view: _View, body: bytes, *, stream: bool
-    ) -> None:
+        self, exchange: Exchange, answer: Answer, view: _Packed | None, body: bytes, *, stream: bool
+    ) -> bool:
         """Send an answer that is all here in one piece."""
-        out, plain = view.feed(body)
-        rest = view.end()
+        client, reading = exchange.client, view or exchange.reading
+        assert reading is not None, "pass_on() made it"
+        out = reading.feed(body)
+        rest = reading.end()
+        if rest:
+            out += rest
         headers = answer.headers
         exchange.first_token_ns = exchange.first_byte_ns
         if stream:
-            self._check_end(exchange)
             headers = _unsized(headers)
-        if rest:
-            out, plain = out + rest, plain + rest
-        _keep(exchange, plain)
-        await exchange.client.answer(answer.status, out, headers)
+            _check_opening(exchange, answer, [out], ended=True)
+        if exchange.on_id is not None:
+            await _tell_id(exchange)
+        kept = out if view is None else view.plain
+        if exchange.answer_bytes < KEEP_BYTES:
+            exchange.answer.append(kept)
+        exchange.answer_bytes += len(kept)
+        if client.started:  # by a heartbeat
+            await client.finish(out)
+        else:
+            await client.answer(answer.status, out, headers)
+        return True
 
-    async def _stream(self, exchange: Exchange, answer: Answer, view: _View) -> None:
+    async def _stream(self, exchange: Exchange, answer: Answer, view: _Packed | None) -> bool:
         """Send events as they come; once the client is gone, read on for the usage at the end."""
-        client, reading = exchange.client, exchange.reading
+        client, heartbeat, reading = exchange.client, exchange.heartbeat, view or exchange.reading
         assert reading is not None, "pass_on() made it"
-        headers = _unsized(answer.headers)
+        chunks = answer.chunks()
+        opening = _Opening(exchange, answer)
+        try:
+            await self._open(exchange, opening, chunks, reading)
+        finally:
+            opening.stop()
+        feed, write = reading.feed, client.write
         drained = 0
-        async for chunk in answer.chunks():
-            out, plain = view.feed(chunk)
+        async for chunk in chunks:
+            out = feed(chunk)
+            plain = out if view is None else view.plain
             if not exchange.first_token_ns and reading.began:
                 exchange.first_token_ns = self._clock.monotonic_ns()
+            if exchange.on_id is not None:
+                await _tell_id(exchange)
             if client.gone:
                 exchange.drained.append(plain)
                 drained += len(chunk)
                 if drained > DRAIN_BYTES:
-                    return
+                    return True
             elif out:
-                if not client.started:
-                    await client.start(answer.status, headers)
                 _keep(exchange, plain)
-                await client.send(out)
-        rest = view.end()
-        self._check_end(exchange)
-        if client.gone:
-            return
-        if not client.started:
-            await client.start(answer.status, headers)
-        _keep(exchange, rest)
-        await client.finish(rest)
+                if write(out):
+                    await client.drain()
+                if heartbeat is not None:
+                    heartbeat.sent(out)
+        rest = reading.end()
+        well = _check_end(exchange)
+        if not client.gone:
+            _keep(exchange, rest)
+            await client.finish(rest)
+        return well
 
-    def _check_end(self, exchange: Exchange) -> None:
-        assert exchange.reading is not None, "pass_on() made it"
-        finding = exchange.reading.finding()
-        if not finding.complete and not finding.error:
-            retryable = not exchange.client.started
-            raise BrokenAnswer("the provider's stream ended before its last event", retryable=retryable)
+    async def _open(
+        self, exchange: Exchange, opening: _Opening, chunks: AsyncIterator[bytes], reading: Reading | _Packed
+    ) -> None:
+        """Hold a stream back until it has content, is too much or too late, or ends."""
+        async for chunk in chunks:
+            out = reading.feed(chunk)
+            opening.hold(out, reading.plain if isinstance(reading, _Packed) else out)
+            if exchange.on_id is not None:
+                await _tell_id(exchange)
+            if reading.began:
+                exchange.first_token_ns = self._clock.monotonic_ns()
+                opening.commit()
+            elif not opening.over:
+                opening.wait()
+            if opening.over:
+                return
+        if not opening.over:
+            rest = reading.end()
+            opening.hold(rest, rest)
+            opening.check(ended=True)
+            opening.commit()
 
-    async def _document(self, exchange: Exchange, answer: Answer, view: _View) -> None:
+    async def _document(self, exchange: Exchange, answer: Answer, view: _Packed | None) -> bool:
         """Gather a document and send it whole."""
         chunks = answer.chunks()
         held: list[bytes] = []
@@ -123,67 +197,161 @@ class Relay:
         self,
         exchange: Exchange,
         answer: Answer,
-        view: _View,
+        view: _Packed | None,
         held: list[bytes],
         chunks: AsyncIterator[bytes],
-    ) -> None:
+    ) -> bool:
         """Pass on what is too large to hold: the part that was held, then the rest as it comes."""
-        client = exchange.client
+        client, reading = exchange.client, view or exchange.reading
+        assert reading is not None, "pass_on() made it"
         exchange.first_token_ns = exchange.first_byte_ns
-        await client.start(answer.status, answer.headers)
+
+        def read(part: bytes) -> None:
+            out = reading.feed(part)
+            _keep(exchange, out if view is None else view.plain)
+
         for part in held:
-            await self._part(exchange, view, part)
+            read(part)
+        if exchange.on_id is not None:
+            await _tell_id(exchange)
+        client.begin(answer.status, answer.headers)
+        for part in held:
+            await client.send(part)
         async for part in chunks:
-            await self._part(exchange, view, part)
-        view.end()
+            read(part)
+            await client.send(part)
+        reading.end()
         await client.finish()
-
-    async def _part(self, exchange: Exchange, view: _View, part: bytes) -> None:
-        _, plain = view.feed(part)
-        _keep(exchange, plain)
-        await exchange.client.send(part)
+        return True
 
 
-class _View(Protocol):
-    """What the relay feeds: a Reading, or a Reading of what is packed inside the bytes."""
+class _Opening:
+    """The beginning of a stream, until it is sent. Owns the timer that sends it if no content comes."""
 
-    def feed(self, chunk: bytes) -> tuple[bytes, bytes]:
-        """Return the bytes for the client, and the same in plain."""
-        ...
+    __slots__ = ("_answer", "_exchange", "_held", "_plain", "_size", "_timer", "over")
 
-    def end(self) -> bytes: ...
+    def __init__(self, exchange: Exchange, answer: Answer) -> None:
+        self.over = False
+        self._exchange = exchange
+        self._answer = answer
+        self._held: list[bytes] = []
+        self._plain: list[bytes] = []
+        self._size = 0
+        self._timer: asyncio.TimerHandle | None = None
 
+    def hold(self, out: bytes, plain: bytes) -> None:
+        """Keep a part back; send it if meanwhile the time was up."""
+        self._held.append(out)
+        self._plain.append(plain)
+        self._size += len(out)
+        if self.over:
+            self._send()
 
-class _Bare:
-    """The bytes are what they look like."""
+    def wait(self) -> None:
+        """Wait for more, if it is not too much; raise StreamRefused if what came is an error."""
+        self.check()
+        if self._size > OPENING_BYTES:
+            self.commit()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(OPENING_S, self.commit)
 
-    def __init__(self, reading: Reading) -> None:
-        self._feed = reading.feed
-        self.end = reading.end
+    def check(self, *, ended: bool = False) -> None:
+        """Raise StreamRefused if what came is an error, or BrokenAnswer if that was all and is not enough."""
+        _check_opening(self._exchange, self._answer, self._held, ended=ended)
 
-    def feed(self, chunk: bytes) -> tuple[bytes, bytes]:
-        out = self._feed(chunk)
-        return out, out
+    def stop(self) -> None:
+        """Wait no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def commit(self) -> None:
+        """Send what was held back: from here on the answer is this one, whatever happens to it."""
+        if self.over:
+            return
+        self.over = True
+        client = self._exchange.client
+        if not (client.gone or client.started):
+            client.begin(self._answer.status, _unsized(self._answer.headers))
+        self._send()
+
+    def _send(self) -> None:
+        exchange, client = self._exchange, self._exchange.client
+        held, plain = self._held, self._plain
+        self._held, self._plain = [], []
+        if client.gone:
+            exchange.drained += plain
+            return
+        for part in plain:
+            _keep(exchange, part)
+        out = held[0] if len(held) == 1 else b"".join(held)
+        client.write(out)
+        if exchange.heartbeat is not None:
+            exchange.heartbeat.sent(out)
 
 
 class _Packed:
     """Lets a Reading see the content of a compressed answer, which goes on as it is."""
 
     def __init__(self, reading: Reading) -> None:
+        self.plain = b""
+        """What the last part held."""
         self._reading = reading
         self._unpack = zlib.decompressobj(wbits=47)  # gzip or zlib, whichever the header says
 
-    def feed(self, chunk: bytes) -> tuple[bytes, bytes]:
+    @property
+    def began(self) -> bool:
+        """As Reading has it."""
+        return self._reading.began
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return the chunk as it is."""
         try:
-            plain = self._unpack.decompress(chunk)
+            self.plain = self._unpack.decompress(chunk)
         except zlib.error as error:
             raise BrokenAnswer("the provider's answer is not validly compressed", retryable=False) from error
-        self._reading.feed(plain)
-        return chunk, plain
+        self._reading.feed(self.plain)
+        return chunk
 
     def end(self) -> bytes:
+        """Hold nothing back."""
         self._reading.end()
         return b""
+
+
+def _check_opening(exchange: Exchange, answer: Answer, held: list[bytes], *, ended: bool) -> None:
+    """Raise UpstreamFailed if a stream of which nothing was sent says that it failed, or is over too soon."""
+    assert exchange.reading is not None, "pass_on() made it"
+    finding = exchange.reading.finding()
+    if said := finding.error:
+        headers = _unsized(answer.headers)
+        raise StreamRefused(said, status=answer.status, headers=headers, body=b"".join(held), retryable=True)
+    if ended and not finding.complete:
+        raise BrokenAnswer(_TOO_SOON)
+
+
+def _check_end(exchange: Exchange) -> bool:
+    """Say whether a stream that was sent ended well; raise BrokenAnswer if it did not end."""
+    assert exchange.reading is not None, "pass_on() made it"
+    finding = exchange.reading.finding()
+    if not finding.complete and not finding.error:
+        raise BrokenAnswer(_TOO_SOON, retryable=False)
+    return not finding.error
+
+
+def _check_unbegun(exchange: Exchange) -> None:
+    if exchange.heartbeat is not None:
+        exchange.heartbeat.stop()
+    if exchange.client.started:
+        raise BrokenAnswer("a stream was asked for and begun, and something else came", retryable=False)
+
+
+async def _tell_id(exchange: Exchange) -> None:
+    """Have the answer's id taken note of as soon as it is known."""
+    assert exchange.reading is not None, "pass_on() made it"
+    if found := exchange.reading.finding().response_id:
+        tell, exchange.on_id = exchange.on_id, None
+        assert tell is not None, "somebody wants to know"
+        await tell(exchange, found)
 
 
 def _keep(exchange: Exchange, part: bytes) -> None:
@@ -192,25 +360,12 @@ def _keep(exchange: Exchange, part: bytes) -> None:
     exchange.answer_bytes += len(part)
 
 
+def _encoding(named: Named) -> bytes:
+    """Return the content coding, empty if there is none."""
+    said = named.get(b"content-encoding", b"")
+    return b"" if said == b"identity" else said
+
+
 def _unsized(headers: Headers) -> Headers:
     """Return the headers without a length: an event may be taken out of the stream."""
     return [pair for pair in headers if pair[0] != b"content-length"]
-
-
-class _Kind:
-    """What an answer's headers say of its body."""
-
-    __slots__ = ("content_type", "encoding", "stream")
-
-    def __init__(self, headers: Headers, stream_type: str = "text/event-stream") -> None:
-        self.content_type = self.encoding = ""
-        for name, value in headers:
-            if name == b"content-type":
-                self.content_type = value.decode("latin-1")
-            elif name == b"content-encoding" and value != b"identity":
-                self.encoding = value.decode("latin-1")
-        self.stream = self.content_type.startswith(stream_type)
-
-    def unframed(self, headers: Headers) -> Headers:
-        """Return the headers without those of a body that was unpacked."""
-        return [pair for pair in headers if pair[0] not in FRAMING]

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.errors import BadRequest, Unauthenticated, UnknownModel
 from gateway.providers.catalog import Catalog, build
 from gateway.routing.deployments import Plan
 from gateway.routing.resolve import Listed, Resolver
-from gateway.settings import ProviderSettings, Route, RouteDeployment, Settings, Timeouts
+from gateway.settings import ProviderSettings, Retries, Route, RouteDeployment, Settings, Timeouts
 
 catalog = Catalog.load()
 
@@ -196,3 +197,60 @@ def test_a_plan_that_is_the_same_for_everybody_is_made_once_for_each_surface():
 
     assert plan(found, "openai/gpt-5", client_secret="sk-client", open=True) is first
     assert plan(found, "openai/gpt-5", surface="openai.embeddings") is not first
+
+
+def test_a_route_brings_its_ways_out() -> None:
+    said = Route(
+        deployments=(RouteDeployment(model="groq/a", weight=3), RouteDeployment(model="openai/b")),
+        strategy="weighted",
+        fallbacks=("sandbox/echo", "openai/gpt-5"),
+        context_window_fallback="openai/large",
+        retries=Retries(attempts=5),
+        heartbeat_s=15,
+    )
+
+    found = plan(resolver(KEYS, routes={"smart": said}), "smart")
+
+    assert [(d.id, d.weight) for d in found.deployments] == [("groq/a", 3), ("openai/b", 1)]
+    assert found.strategy == "weighted"
+    assert [d.id for d in found.fallbacks] == ["sandbox/echo", "openai/gpt-5"]
+    assert found.context_window_fallback is not None
+    assert found.context_window_fallback.id == "openai/large"
+    assert found.content_filter_fallback is None
+    assert (found.retries.attempts, found.heartbeat_s) == (5, 15)
+
+
+def test_a_fallback_without_a_key_is_left_out_and_a_clients_key_is_borrowed() -> None:
+    said = Route(deployments=(RouteDeployment(model="openai/a"),), fallbacks=("groq/b",))
+
+    found = plan(resolver(routes={"smart": said}), "smart", client_secret="sk-client", open=True)
+
+    assert found.fallbacks == ()
+    assert found.deployments[0].borrowed
+
+
+@pytest.mark.parametrize("place", ["fallbacks", "context_window_fallback", "content_filter_fallback"])
+def test_a_route_to_nowhere_is_refused_by_its_place(place: str) -> None:
+    value = ("nowhere/x",) if place == "fallbacks" else "nowhere/x"
+    said = msgspec.structs.replace(route("openai/a"), **{place: value})
+
+    with pytest.raises(ValueError, match=rf"routes\.smart\.{place}: 'nowhere/x'"):
+        resolver(KEYS, routes={"smart": said})
+
+
+def test_prices_are_asked_for_when_a_plan_is_made_and_again_when_they_changed() -> None:
+    rate = {"openai": 5}
+    said = Settings(
+        providers={"openai": ProviderSettings(api_key="k")},
+        routes={"r": Route(deployments=(RouteDeployment(model="openai/a"),))},
+    )
+    found = Resolver(said, build(said.providers, catalog), lambda provider, _: rate.get(provider))
+
+    def price() -> int | None:
+        return found.plan("r", client_secret="", open=False).deployments[0].price_nano_usd
+
+    assert price() == 5
+    rate["openai"] = 7
+    assert price() == 5
+    found.price_anew()
+    assert price() == 7
