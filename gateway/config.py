@@ -7,29 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import math
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from gateway import yaml_file
+from gateway.faults import Place, faults
 from gateway.places import Places
-from gateway.settings import Key, ProviderSettings, Settings, Timeouts
-from gateway.yaml_file import Problem, dotted, nearest
+from gateway.settings import Key, ProviderSettings, Settings
+from gateway.yaml_file import Problem, dotted
 
 DEFAULT_FILE = Path("tidegate.yaml")
-SANDBOX = "sandbox"
-_Place = tuple[str, ...]
-_Fault = tuple[_Place, str, str]
 
-VARIABLES: dict[str, _Place] = {
+VARIABLES: dict[str, Place] = {
     "TIDEGATE_DATA_DIR": ("data_dir",),
     "TIDEGATE_HOST": ("server", "host"),
     "TIDEGATE_PORT": ("server", "port"),
@@ -110,7 +105,7 @@ def load(
         raise ConfigError(
             [*tree.problems, Problem(0, "", str(error), "Correct this option.")], source
         ) from error
-    for place, message, remedy in _faults(settings, tree, catalog):
+    for place, message, remedy in faults(settings, tree, catalog):
         line = 0 if place in origins else tree.line(place)
         tree.problems.append(Problem(line, dotted(place) + origins.get(place, ""), message, remedy))
     if tree.problems:
@@ -188,9 +183,9 @@ def _read(file: Path | None, environ: Mapping[str, str]) -> yaml_file.Tree:
 
 def _overlay(
     tree: yaml_file.Tree, environ: Mapping[str, str], options: Mapping[str, object]
-) -> dict[_Place, str]:
+) -> dict[Place, str]:
     """Lay variables and options over the file's values; say which of them came from elsewhere."""
-    origins: dict[_Place, str] = {}
+    origins: dict[Place, str] = {}
     for name, (section, field) in NETWORK_VARIABLES.items():
         value = environ.get(name.lower()) or environ.get(name)
         if value and not tree.values.get(section, {}).get(field):
@@ -213,7 +208,7 @@ def _overlay(
     return origins
 
 
-def _put(values: dict[str, Any], place: _Place, value: object) -> None:
+def _put(values: dict[str, Any], place: Place, value: object) -> None:
     """Set a value inside nested sections."""
     for part in place[:-1]:
         values = values.setdefault(part, {})
@@ -239,161 +234,3 @@ def _check_secret(place: str, key: str) -> None:
     if not key.isascii() or not key.isprintable() or " " in key:
         remedy = "Set it to the key alone: no spaces, line breaks or letters beyond ASCII."
         raise ConfigError([Problem(0, place, "does not hold a usable key", remedy)])
-
-
-# --- what types cannot say -----------------------------------------------------------------------
-
-
-def _faults(settings: Settings, tree: yaml_file.Tree, catalog: Mapping[str, str]) -> Iterator[_Fault]:
-    yield from _server_faults(settings)
-    yield from _key_faults(settings)
-    yield from _provider_faults(settings, catalog)
-    # A provider that was left out for a mistake of its own is known all the same.
-    named = {place[1] for place in tree.lines if len(place) == 2 and place[0] == "providers"}
-    yield from _route_faults(settings, {*settings.providers, *catalog, SANDBOX, *named})
-    yield from _timeout_faults(settings.timeouts, ("timeouts",))
-    yield from _journal_faults(settings)
-    yield from _network_faults(settings)
-    yield from _price_faults(settings)
-
-
-def _server_faults(settings: Settings) -> Iterator[_Fault]:
-    server = settings.server
-    if not 0 <= server.port <= 65535:
-        yield ("server", "port"), "not a port", "Choose 1 to 65535, or 0 for any free one."
-    if not 1 <= server.workers <= 256:
-        yield ("server", "workers"), "not a number of workers", "Choose 1 to 256; one per core is plenty."
-    if not settings.data_dir.strip():
-        yield ("data_dir",), "empty", "Name a folder; it is made if it does not exist."
-    yield from _positive(server, ("server",), "max_body_mb", "max_header_kb")
-    yield from _positive(server, ("server",), "header_timeout_s", "body_timeout_s", "keep_alive_s", "drain_s")
-    for index, origin in enumerate(settings.cors.origins):
-        parts = _split(origin)
-        if origin != "*" and (not _is_http(parts) or parts.path or parts.query):
-            remedy = "Write scheme, host and port alone: `https://app.example.com`."
-            yield ("cors", "origins", str(index)), "not an origin", remedy
-
-
-def _key_faults(settings: Settings) -> Iterator[_Fault]:
-    seen: dict[str, str] = {}
-    for index, key in enumerate(settings.keys):
-        place = ("keys", str(index))
-        if key.hash.startswith("tg-"):
-            remedy = (
-                f"Put its SHA-256 there instead, and make a new key: this one has been in a file. {_MAKE}"
-            )
-            yield (*place, "hash"), "this is the key itself", remedy
-        elif not re.fullmatch(r"[0-9a-fA-F]{64}", key.hash):
-            yield (*place, "hash"), "not a SHA-256 in hex (64 digits)", _MAKE
-        for name, value in (("name", key.name), ("hash", key.hash.lower())):
-            if not value.strip():
-                yield (*place, name), "empty", "Give it one: it tells keys apart in the ledger."
-            elif seen.setdefault(f"{name} {value}", str(index)) != str(index):
-                yield (
-                    (*place, name),
-                    f"same as that of keys[{seen[f'{name} {value}']}]",
-                    "Keep them different.",
-                )
-
-
-_MAKE = "`tidegate key` prints a key and its lines."
-
-
-def _provider_faults(settings: Settings, catalog: Mapping[str, str]) -> Iterator[_Fault]:
-    for name, provider in settings.providers.items():
-        place = ("providers", name)
-        if "/" in name or not name.strip() or name == SANDBOX:
-            yield place, "not a name for a provider", f"Choose one without `/` that is not `{SANDBOX}`."
-        if provider.base_url and not _is_http(_split(provider.base_url)):
-            yield (*place, "base_url"), "not an http:// or https:// URL", "Write `https://host/v1`."
-        if not provider.base_url and catalog and name not in catalog:
-            remedy = f"Add its `base_url`. {nearest(name, list(catalog))}"
-            yield place, "not in the catalog, and no base_url", remedy
-        if provider.api_key and provider.api_key_env:
-            yield (*place, "api_key_env"), "given beside api_key", "Keep one of the two."
-        if provider.api_key and not (provider.api_key.isascii() and provider.api_key.isprintable()):
-            yield (*place, "api_key"), "not usable as a header", "Write the key alone, without line breaks."
-
-
-def _route_faults(settings: Settings, known: set[str]) -> Iterator[_Fault]:
-    for name, route in settings.routes.items():
-        place = ("routes", name)
-        if not route.deployments:
-            yield (*place, "deployments"), "empty", "Name at least one `model: provider/model`."
-        for index, deployment in enumerate(route.deployments):
-            at = (*place, "deployments", str(index), "model")
-            provider, _, model = deployment.model.partition("/")
-            if not provider or not model:
-                yield at, "not `provider/model`", "Write the provider's name, a slash, and its model's name."
-            elif provider not in known:
-                yield at, f"no provider is called `{provider}`", nearest(provider, sorted(known))
-        if route.timeouts is not None:
-            yield from _timeout_faults(route.timeouts, (*place, "timeouts"))
-
-
-def _timeout_faults(timeouts: Timeouts, place: _Place) -> Iterator[_Fault]:
-    yield from _positive(timeouts, place, "connect_s", "first_byte_s", "idle_s", "total_s")
-
-
-def _journal_faults(settings: Settings) -> Iterator[_Fault]:
-    journal = settings.journal
-    yield from _positive(journal, ("journal",), "segment_mb", "quota_mb", "reserve_mb")
-    if not 0 <= journal.keep_consumed_s < math.inf:
-        yield ("journal", "keep_consumed_s"), "below zero", "Choose 0 or more seconds."
-    if journal.segment_mb > journal.quota_mb:
-        yield ("journal", "segment_mb"), "more than quota_mb", "Choose a segment that fits into the quota."
-
-
-def _network_faults(settings: Settings) -> Iterator[_Fault]:
-    url = _split(settings.clickhouse.url)
-    if settings.clickhouse.url and not _is_http(url):
-        yield ("clickhouse", "url"), "not an HTTP URL", "Write `http://user:password@host:8123/database`."
-    for name in ("https_proxy", "http_proxy"):
-        proxy = getattr(settings.network, name)
-        # curl and everybody after it take `host:port` as well.
-        parts = _split(proxy if "://" in proxy else f"http://{proxy}")
-        if proxy and not _is_http(parts):
-            remedy = f"Write `http://user:password@host:port` (or correct {name.upper()})."
-            yield ("network", name), "not an HTTP proxy's URL", remedy
-
-
-def _price_faults(settings: Settings) -> Iterator[_Fault]:
-    for model, price in settings.prices.items():
-        if "/" not in model.strip("/"):
-            yield (
-                ("prices", model),
-                "not `provider/model`",
-                "Write the provider's name, a slash, and its model's.",
-            )
-        for name in ("input", "output", "cache_read"):
-            text = getattr(price, name)
-            if (text or name != "cache_read") and not _is_price(text):
-                yield ("prices", model, name), "not a price", 'Write dollars per million tokens: "2.50".'
-
-
-def _positive(section: msgspec.Struct, place: _Place, *names: str) -> Iterator[_Fault]:
-    for name in names:
-        if not 0 < getattr(section, name) < math.inf:
-            yield (*place, name), "must be more than 0", "Write a larger number, or leave it out."
-
-
-def _is_price(text: str) -> bool:
-    try:
-        price = Decimal(text)
-    except InvalidOperation:
-        return False
-    return price.is_finite() and price >= 0
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError:  # an IPv6 bracket left open, for example
-        return SplitResult("", "", "", "", "")
-
-
-def _is_http(url: SplitResult) -> bool:
-    try:
-        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:  # the port is no number, or too large for one
-        return False

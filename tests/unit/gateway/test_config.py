@@ -166,14 +166,58 @@ def test_hashes_are_kept_in_lower_case(load):
             "routes:\n  r:\n    deployments: [{model: openai/x}]\n    timeouts: {idle_s: 0}",
             [(4, "routes.r.timeouts.idle_s")],
         ),
+        (
+            "routes:\n  r:\n    deployments: [{model: openai/x, weight: -1}]\n    fallbacks: [openai/y, z, opnai/x]",
+            [
+                (3, "routes.r.deployments[0].weight"),
+                (4, "routes.r.fallbacks[1]"),
+                (4, "routes.r.fallbacks[2]"),
+            ],
+        ),
+        (
+            "routes:\n  r:\n    deployments: [{model: openai/x}]\n    context_window_fallback: gpt-5",
+            [(4, "routes.r.context_window_fallback")],
+        ),
+        (
+            "retries:\n  attempts: 0\n  backoff_ms: [9, 1]\n  honour_retry_after_s: -1",
+            [(2, "retries.attempts"), (3, "retries.backoff_ms"), (4, "retries.honour_retry_after_s")],
+        ),
+        (
+            "breaker:\n  failure_ratio: 2\n  open_s: 0",
+            [(2, "breaker.failure_ratio"), (3, "breaker.open_s")],
+        ),
         ("timeouts:\n  total_s: -1\n  idle_s: .inf", [(2, "timeouts.total_s"), (3, "timeouts.idle_s")]),
         ("timeouts: {connect_s: .nan}", [(1, "timeouts.connect_s")]),
         ("journal: {keep_consumed_s: -1}", [(1, "journal.keep_consumed_s")]),
         ("journal: {segment_mb: 9, quota_mb: 8}", [(1, "journal.segment_mb")]),
         ("clickhouse: {url: 'clickhouse://h:9000'}", [(1, "clickhouse.url")]),
+        (
+            "memory:\n  deadline_ms: 0\n  budget_tokens: -1",
+            [(2, "memory.deadline_ms"), (3, "memory.budget_tokens")],
+        ),
+        (
+            "memory:\n  embedder: {model: m, dimensions: 3}",
+            [(2, "memory.embedder.model"), (2, "memory.embedder.dimensions")],
+        ),
+        (
+            "memory:\n  embedder:\n    base_url: https://u:p@h/v1",
+            [
+                (3, "memory.embedder.base_url"),
+                (2, "memory.embedder.model"),
+                (2, "memory.embedder.dimensions"),
+            ],
+        ),
+        (
+            "memory:\n  embedder: {base_url: https://h, model: m, dimensions: 8, api_key: é}",
+            [(2, "memory.embedder.api_key")],
+        ),
         ("network: {https_proxy: 'socks5://h:1'}", [(1, "network.https_proxy")]),
         ("prices:\n  m: {input: '1', output: free}", [(2, "prices.m"), (2, "prices.m.output")]),
         ("prices:\n  a/m: {input: '-1', output: NaN}", [(2, "prices.a/m.input"), (2, "prices.a/m.output")]),
+        (
+            "prices:\n  a/m: {input: '1', output: '1', input_audio: much, service_tiers: {flex: {input: x, output: '1'}}}",
+            [(2, "prices.a/m.input_audio"), (2, "prices.a/m.service_tiers.flex.input")],
+        ),
     ],
 )
 def test_what_a_type_cannot_say_is_checked_with_its_line(faults, text, expected):
@@ -184,8 +228,9 @@ def test_good_values_of_those_kinds_pass(load):
     load(
         "cors: {origins: ['*', 'https://a:8443']}\n"
         "clickhouse: {url: 'https://u:p@h/db'}\n"
+        "memory: {default: off, embedder: {base_url: 'http://h:1/v1', model: m, dimensions: 8}}\n"
         "network: {https_proxy: 'host:3128', http_proxy: 'http://u:p@h:1'}\n"
-        "prices: {a/m: {input: '0.10', output: '0'}}\n"
+        "prices: {a/m: {input: '0.10', output: '0', service_tiers: {flex: {input: '0', output: '0'}}}, b/*: {input: '0', output: '0'}}\n"
         "routes: {r: {deployments: [{model: sandbox/echo}, {model: ollama/m}, {model: mine/x/y}]}}\n"
         "providers: {mine: {base_url: 'http://localhost:1'}}\n"
     )

@@ -1,0 +1,234 @@
+"""What can be wrong with settings although each value is of the right type: where, what, and the remedy. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+from gateway.settings import Breaker, Memory, Retries, Settings, Timeouts
+from gateway.yaml_file import Tree, nearest
+
+Place = tuple[str, ...]
+"""Names from the top of the file down to the value."""
+Fault = tuple[Place, str, str]
+"""Where, what, and the remedy."""
+
+_SANDBOX = "sandbox"
+_MOST_ATTEMPTS = 10
+_MOST_DIMENSIONS = 65_536
+
+
+def faults(settings: Settings, tree: Tree, catalog: Mapping[str, str]) -> Iterator[Fault]:
+    """Yield every fault; `tree` is the file, `catalog` the providers that need no settings."""
+    yield from _server_faults(settings)
+    yield from _key_faults(settings)
+    yield from _provider_faults(settings, catalog)
+    # A provider that was left out for a mistake of its own is known all the same.
+    named = {place[1] for place in tree.lines if len(place) == 2 and place[0] == "providers"}
+    yield from _route_faults(settings, {*settings.providers, *catalog, _SANDBOX, *named})
+    yield from _timeout_faults(settings.timeouts, ("timeouts",))
+    yield from _care_faults(settings.retries, settings.breaker, ())
+    yield from _journal_faults(settings)
+    yield from _memory_faults(settings.memory)
+    yield from _network_faults(settings)
+    yield from _price_faults(settings)
+
+
+def _server_faults(settings: Settings) -> Iterator[Fault]:
+    server = settings.server
+    if not 0 <= server.port <= 65535:
+        yield ("server", "port"), "not a port", "Choose 1 to 65535, or 0 for any free one."
+    if not 1 <= server.workers <= 256:
+        yield ("server", "workers"), "not a number of workers", "Choose 1 to 256; one per core is plenty."
+    if not settings.data_dir.strip():
+        yield ("data_dir",), "empty", "Name a folder; it is made if it does not exist."
+    yield from _positive(server, ("server",), "max_body_mb", "max_header_kb")
+    yield from _positive(server, ("server",), "header_timeout_s", "body_timeout_s", "keep_alive_s", "drain_s")
+    for index, origin in enumerate(settings.cors.origins):
+        parts = _split(origin)
+        if origin != "*" and (not _is_http(parts) or parts.path or parts.query):
+            remedy = "Write scheme, host and port alone: `https://app.example.com`."
+            yield ("cors", "origins", str(index)), "not an origin", remedy
+
+
+def _key_faults(settings: Settings) -> Iterator[Fault]:
+    seen: dict[str, str] = {}
+    for index, key in enumerate(settings.keys):
+        place = ("keys", str(index))
+        if key.hash.startswith("tg-"):
+            remedy = (
+                f"Put its SHA-256 there instead, and make a new key: this one has been in a file. {_MAKE}"
+            )
+            yield (*place, "hash"), "this is the key itself", remedy
+        elif not re.fullmatch(r"[0-9a-fA-F]{64}", key.hash):
+            yield (*place, "hash"), "not a SHA-256 in hex (64 digits)", _MAKE
+        for name, value in (("name", key.name), ("hash", key.hash.lower())):
+            if not value.strip():
+                yield (*place, name), "empty", "Give it one: it tells keys apart in the ledger."
+            elif seen.setdefault(f"{name} {value}", str(index)) != str(index):
+                yield (
+                    (*place, name),
+                    f"same as that of keys[{seen[f'{name} {value}']}]",
+                    "Keep them different.",
+                )
+
+
+_MAKE = "`tidegate key` prints a key and its lines."
+
+
+def _provider_faults(settings: Settings, catalog: Mapping[str, str]) -> Iterator[Fault]:
+    for name, provider in settings.providers.items():
+        place = ("providers", name)
+        if "/" in name or not name.strip() or name == _SANDBOX:
+            yield place, "not a name for a provider", f"Choose one without `/` that is not `{_SANDBOX}`."
+        if provider.base_url and not _is_http(_split(provider.base_url)):
+            yield (*place, "base_url"), "not an http:// or https:// URL", "Write `https://host/v1`."
+        if not provider.base_url and catalog and name not in catalog:
+            remedy = f"Add its `base_url`. {nearest(name, list(catalog))}"
+            yield place, "not in the catalog, and no base_url", remedy
+        if provider.api_key and provider.api_key_env:
+            yield (*place, "api_key_env"), "given beside api_key", "Keep one of the two."
+        if provider.api_key and not (provider.api_key.isascii() and provider.api_key.isprintable()):
+            yield (*place, "api_key"), "not usable as a header", "Write the key alone, without line breaks."
+
+
+def _route_faults(settings: Settings, known: set[str]) -> Iterator[Fault]:
+    for name, route in settings.routes.items():
+        place = ("routes", name)
+        if not route.deployments:
+            yield (*place, "deployments"), "empty", "Name at least one `model: provider/model`."
+        for index, deployment in enumerate(route.deployments):
+            at = (*place, "deployments", str(index), "model")
+            yield from _model_faults(deployment.model, at, known)
+            if not 0 <= deployment.weight < math.inf:
+                yield (*at[:-1], "weight"), "below zero", "Choose 0 or more."
+        for field in ("context_window_fallback", "content_filter_fallback"):
+            if model := getattr(route, field):
+                yield from _model_faults(model, (*place, field), known)
+        for index, model in enumerate(route.fallbacks):
+            yield from _model_faults(model, (*place, "fallbacks", str(index)), known)
+        if route.timeouts is not None:
+            yield from _timeout_faults(route.timeouts, (*place, "timeouts"))
+        yield from _care_faults(route.retries, route.breaker, place)
+
+
+def _model_faults(model: str, at: Place, known: set[str]) -> Iterator[Fault]:
+    provider, _, name = model.partition("/")
+    if not provider or not name:
+        yield at, "not `provider/model`", "Write the provider's name, a slash, and its model's name."
+    elif provider not in known:
+        yield at, f"no provider is called `{provider}`", nearest(provider, sorted(known))
+
+
+def _care_faults(retries: Retries | None, breaker: Breaker | None, place: Place) -> Iterator[Fault]:
+    if retries is not None:
+        at = (*place, "retries")
+        if not 1 <= retries.attempts <= _MOST_ATTEMPTS:
+            yield (*at, "attempts"), "out of range", f"Choose 1 to {_MOST_ATTEMPTS}."
+        if len(retries.backoff_ms) != 2 or not 0 <= retries.backoff_ms[0] <= retries.backoff_ms[1]:
+            yield (*at, "backoff_ms"), "not [shortest, longest]", "Write two numbers, the smaller one first."
+        if not 0 <= retries.honour_retry_after_s < math.inf:
+            yield (*at, "honour_retry_after_s"), "below zero", "Choose 0 or more seconds."
+    if breaker is not None:
+        at = (*place, "breaker")
+        yield from _positive(breaker, at, "window_s", "min_calls", "open_s")
+        if not 0 < breaker.failure_ratio <= 1:
+            yield (*at, "failure_ratio"), "not a ratio", "Choose a number above 0, at most 1."
+
+
+def _timeout_faults(timeouts: Timeouts, place: Place) -> Iterator[Fault]:
+    yield from _positive(timeouts, place, "connect_s", "first_byte_s", "idle_s", "total_s")
+
+
+def _journal_faults(settings: Settings) -> Iterator[Fault]:
+    journal = settings.journal
+    yield from _positive(journal, ("journal",), "segment_mb", "quota_mb", "reserve_mb")
+    if not 0 <= journal.keep_consumed_s < math.inf:
+        yield ("journal", "keep_consumed_s"), "below zero", "Choose 0 or more seconds."
+    if journal.segment_mb > journal.quota_mb:
+        yield ("journal", "segment_mb"), "more than quota_mb", "Choose a segment that fits into the quota."
+
+
+def _memory_faults(memory: Memory) -> Iterator[Fault]:
+    yield from _positive(memory, ("memory",), "deadline_ms", "budget_tokens")
+    place, embedder = ("memory", "embedder"), memory.embedder
+    if not embedder.base_url:
+        for name in ("model", "api_key", "dimensions"):
+            if getattr(embedder, name):
+                yield (
+                    (*place, name),
+                    "given without base_url",
+                    "Add the endpoint's base_url, or leave it out.",
+                )
+        return
+    url = _split(embedder.base_url)
+    if not _is_http(url) or url.username or url.query:
+        yield (*place, "base_url"), "not a plain http:// or https:// URL", "Write `https://host/v1`."
+    if not embedder.model:
+        yield (*place, "model"), "empty", "Name the endpoint's embedding model."
+    if not 0 < embedder.dimensions <= _MOST_DIMENSIONS:
+        yield (*place, "dimensions"), "not a vector's length", "Write how many numbers the model answers."
+    if not (embedder.api_key.isascii() and embedder.api_key.isprintable()):
+        yield (*place, "api_key"), "not usable as a header", "Write the key alone, without line breaks."
+
+
+def _network_faults(settings: Settings) -> Iterator[Fault]:
+    url = _split(settings.clickhouse.url)
+    if settings.clickhouse.url and not _is_http(url):
+        yield ("clickhouse", "url"), "not an HTTP URL", "Write `http://user:password@host:8123/database`."
+    for name in ("https_proxy", "http_proxy"):
+        proxy = getattr(settings.network, name)
+        # curl and everybody after it take `host:port` as well.
+        parts = _split(proxy if "://" in proxy else f"http://{proxy}")
+        if proxy and not _is_http(parts):
+            remedy = f"Write `http://user:password@host:port` (or correct {name.upper()})."
+            yield ("network", name), "not an HTTP proxy's URL", remedy
+
+
+def _price_faults(settings: Settings) -> Iterator[Fault]:
+    for model, price in settings.prices.items():
+        if "/" not in model.strip("/"):
+            yield (
+                ("prices", model),
+                "not `provider/model`",
+                "Write the provider's name, a slash, and its model's.",
+            )
+        plans = {(): price} | {("service_tiers", tier): said for tier, said in price.service_tiers.items()}
+        for place, rates in plans.items():
+            for name, text in rates.given().items():
+                if not _is_price(text):
+                    remedy = 'Write dollars per million tokens: "2.50".'
+                    yield ("prices", model, *place, name), "not a price", remedy
+
+
+def _positive(section: msgspec.Struct, place: Place, *names: str) -> Iterator[Fault]:
+    for name in names:
+        if not 0 < getattr(section, name) < math.inf:
+            yield (*place, name), "must be more than 0", "Write a larger number, or leave it out."
+
+
+def _is_price(text: str) -> bool:
+    try:
+        price = Decimal(text)
+    except InvalidOperation:
+        return False
+    return price.is_finite() and price >= 0
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # an IPv6 bracket left open, for example
+        return SplitResult("", "", "", "", "")
+
+
+def _is_http(url: SplitResult) -> bool:
+    try:
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # the port is no number, or too large for one
+        return False
