@@ -4,33 +4,59 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from gateway.config import environment
 from tests.fakes.tidegate import Tidegate, eventually, free_port
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = Path(__file__).parent / "clients"
-VENV = ROOT / ".venv-clients"
-REQUIREMENTS = [CLIENTS / "requirements.txt", CLIENTS / "requirements-alone.txt"]
+VENVS = ROOT / ".venv-clients"
+
+
+def run(command: list[str | Path], env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a client with nothing of our environment but these variables."""
+    settings = {"PATH": environment()["PATH"], **(env or {})}
+    return subprocess.run(
+        command, cwd=CLIENTS, env=settings, capture_output=True, text=True, timeout=180, check=False
+    )
+
+
+def run_well(command: list[str | Path], env: Mapping[str, str] | None = None) -> None:
+    """Run one of our client programs, which says `ok` if it saw what it must."""
+    done = run(command, env)
+    assert done.stdout.endswith("ok\n"), done.stdout + done.stderr
+
+
+def _python(name: str, requirements: Path, alone: Path | None = None) -> Path:
+    """Make a virtual environment unless it is there as wanted; what stands in `alone` comes without dependencies."""
+    venv = VENVS / name
+    python = venv / "bin/python"
+    install: list[str | Path] = [python, "-m", "pip", "install", "-q"]
+    wanted = requirements.read_text() + (alone.read_text() if alone else "")
+    stamp = venv / "requirements.txt"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
+        subprocess.run([*install, "-r", requirements], check=True)
+        if alone:
+            subprocess.run([*install, "--no-deps", "-r", alone], check=True)
+        stamp.write_text(wanted)
+    return python
 
 
 @pytest.fixture(scope="session")
 def client_python() -> Path:
-    """The interpreter of the clients' virtual environment."""
-    python = VENV / "bin/python"
-    install: list[str | Path] = [python, "-m", "pip", "install", "-q"]
-    wanted = "".join(path.read_text() for path in REQUIREMENTS)
-    stamp = VENV / "requirements.txt"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
-        clients, alone = REQUIREMENTS
-        subprocess.run([*install, "-r", clients], check=True)
-        subprocess.run([*install, "--no-deps", "-r", alone], check=True)
-        stamp.write_text(wanted)
-    return python
+    """The interpreter that has the Python clients."""
+    return _python("clients", CLIENTS / "requirements.txt", CLIENTS / "requirements-alone.txt")
+
+
+@pytest.fixture(scope="session")
+def llm_python() -> Path:
+    """The interpreter that has the `llm` command."""
+    return _python("llm", CLIENTS / "requirements-llm.txt")
 
 
 @pytest.fixture(scope="session")

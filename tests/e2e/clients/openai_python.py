@@ -101,6 +101,54 @@ def structured(client: OpenAI, model: str) -> None:
     assert isinstance(answer.choices[0].message.parsed, City)
 
 
+def responses(client: OpenAI, model: str) -> None:
+    made = client.responses.create(model=model, input="hello tide", metadata={"a": "b"})
+    assert made.status == "completed"
+    assert made.output_text == "hello tide"
+    assert made.usage.total_tokens == made.usage.input_tokens + made.usage.output_tokens > 0
+    more = client.responses.create(model=model, input="and more", previous_response_id=made.id)
+    assert more.previous_response_id == made.id
+    assert client.responses.retrieve(made.id) == made
+    assert client.responses.input_items.list(made.id).data[0].content[0].text == "hello tide"
+    with client.responses.stream(model=model, input="hello tide") as events:
+        text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+        assert events.get_final_response().output_text == text == "hello tide"
+    waiting = client.responses.create(model=model, input="hello tide", background=True)
+    assert waiting.status == "queued"
+    assert client.responses.cancel(waiting.id).status == "cancelled"
+    parsed = client.responses.parse(model=model, input="A city?", text_format=City)
+    assert isinstance(parsed.output_parsed, City)
+    client.responses.delete(made.id)
+    try:
+        client.responses.retrieve(made.id)
+    except openai.NotFoundError:
+        return
+    raise AssertionError("a deleted response was found")
+
+
+def response_tools(client: OpenAI, model: str) -> None:
+    tools = [{"type": "function", **TOOLS[0]["function"]}]
+    items = ask("What is the weather in Paris?")
+    made = client.responses.create(model=model, input=items, tools=tools)
+    call = made.output[0]
+    assert (call.type, call.name) == ("function_call", "get_weather")
+    items += [call.model_dump(exclude_none=True)]
+    items += [{"type": "function_call_output", "call_id": call.call_id, "output": "18 degrees"}]
+    assert client.responses.create(model=model, input=items, tools=tools).output_text
+    with client.responses.stream(model=model, input="Weather?", tools=tools) as events:
+        streamed = [e.delta for e in events if e.type == "response.function_call_arguments.delta"]
+        assert events.get_final_response().output[0].arguments == "".join(streamed)
+
+
+def completions(client: OpenAI, model: str) -> None:
+    answer = client.completions.create(model=model, prompt="hello tide")
+    assert answer.choices[0].text
+    assert answer.usage.total_tokens > 0
+    chunks = list(client.completions.create(model=model, prompt="hello tide", stream=True))
+    assert "".join(chunk.choices[0].text for chunk in chunks) == answer.choices[0].text
+    assert not any(chunk.usage for chunk in chunks), "a usage event nobody asked for"
+
+
 def embeddings(client: OpenAI, model: str) -> None:
     answer = client.embeddings.create(model=model, input=["high tide", "low tide"])
     assert [entry.index for entry in answer.data] == [0, 1]
