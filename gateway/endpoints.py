@@ -16,23 +16,32 @@ import msgspec
 from gateway import surfaces
 from gateway.asgi import Asgi, Client, Headers, Receive, Scope, Send, read_body
 from gateway.clock import Clock
-from gateway.errors import GatewayError, MethodNotAllowed, Unavailable
+from gateway.errors import GatewayError, MethodNotAllowed, Unauthenticated, Unavailable
 from gateway.exchange import Exchange
 from gateway.ids import uuid7
 from gateway.pipeline import Pipeline, refuse
 from gateway.principal import Principal
+from gateway.sign_in import SignIn
 from gateway.stages.auth import Auth
-from gateway.stages.identity import read_identity
+from gateway.stages.identity import header_value, read_identity
 from gateway.surfaces import Surface
+from gateway.upload import upload_of
+from gateway.wire.base import Wire
 
 logger = logging.getLogger(__name__)
 
 Local = Callable[[], Awaitable[tuple[int, bytes]]]
 """A small answer given in the worker: status and JSON."""
 
-LocalOne = Callable[[str], Awaitable[tuple[int, bytes]]]
+Asked = Callable[[Wire], Awaitable[tuple[int, bytes]]]
+"""The same, in the format of who asks."""
 
-EXPOSED = b"x-request-id, x-tidegate-call-id, x-tidegate-event-id, retry-after"
+AskedOne = Callable[[Wire, str], Awaitable[tuple[int, bytes]]]
+
+EXPOSED = (
+    b"x-request-id, x-tidegate-call-id, x-tidegate-event-id, x-tidegate-memory-status, "
+    b"x-tidegate-memory-ids, x-tidegate-memory-tokens, x-tidegate-memory-latency-ms, retry-after"
+)
 
 
 class ColdPath(Protocol):
@@ -50,17 +59,19 @@ class App:
         self,
         *,
         auth: Auth,
+        sign_in: SignIn,
         pipeline: Pipeline,
         public: Mapping[str, Local],
-        protected: Mapping[str, Local],
-        one_of: Mapping[str, LocalOne],
-        cold: ColdPath,
+        protected: Mapping[str, Asked],
+        one_of: Mapping[str, AskedOne],
+        cold: Mapping[str, ColdPath],
         refused: Callable[[str], None],
         max_body_bytes: int,
         body_timeout_s: float,
         clock: Clock,
     ) -> None:
         self._auth = auth
+        self._sign_in = sign_in
         self._pipeline = pipeline
         self._public = public
         """`GET` paths that anybody may ask."""
@@ -68,6 +79,7 @@ class App:
         self._one_of = one_of
         """`GET` paths that end in the name of something; by what stands before it."""
         self._cold = cold
+        """By the path they own with all below it, the first that fits; `""` owns everything."""
         self._refused = refused
         """Counts requests that never became a call, by the code of their error."""
         self._max_body_bytes = max_body_bytes
@@ -79,14 +91,18 @@ class App:
         call_id = uuid7()
         client.request_id = call_id.encode()
         headers = dict(client.headers)
-        surface = surfaces.find(client.path)
-        wire = surface.wire if surface is not None else surfaces.DEFAULT
+        if client.query and (key := surfaces.key_in(client.path, client.query)):
+            headers.setdefault(b"x-goog-api-key", key)
+        surface = surfaces.find(client.path, client.query) or surfaces.find_kept(client.method, client.path)
+        if surface is None or client.method != surface.method:
+            surface = surfaces.find_passed(client.method, client.raw_path, headers) or surface
+        wire = surface.wire if surface is not None else surfaces.default(headers, client.path)
         try:
             if (origin := self._auth.admit(headers)) and await _cors(client, headers, origin):
                 return
             if surface is None:
-                await self._elsewhere(client, headers)
-            elif client.method == "POST":
+                await self._elsewhere(client, headers, wire)
+            elif client.method == surface.method:
                 await self._hot(client, headers, surface)
             else:
                 raise MethodNotAllowed(f"{client.path} takes POST, not {client.method}")
@@ -106,8 +122,14 @@ class App:
     async def _hot(self, client: Client, headers: dict[bytes, bytes], surface: Surface) -> None:
         principal, secret = self._auth.identify(headers)
         identity = read_identity(headers, principal, uuid7)
-        client.event_id = _header_value(identity.event_id)
-        body = await read_body(client, headers, limit=self._max_body_bytes, silence_s=self._body_timeout_s)
+        client.event_id = header_value(identity.event_id)
+        place, upload, body = surface.place, None, b""
+        if place is not None:
+            upload = upload_of(client, headers, silence_s=self._body_timeout_s)
+        if upload is None:
+            body = await read_body(
+                client, headers, limit=self._max_body_bytes, silence_s=self._body_timeout_s
+            )
         await self._pipeline.run(
             Exchange(
                 call_id=client.request_id.decode(),
@@ -116,6 +138,8 @@ class App:
                 body=body,
                 named=surface.model,
                 query=client.query,
+                place=place,
+                upload=upload,
                 client=client,
                 started_at_us=self._clock.now_us(),
                 started_ns=self._clock.monotonic_ns(),
@@ -125,23 +149,31 @@ class App:
             )
         )
 
-    async def _elsewhere(self, client: Client, headers: dict[bytes, bytes]) -> None:
+    async def _elsewhere(self, client: Client, headers: dict[bytes, bytes], wire: Wire) -> None:
         path = client.path
         read = client.method in {"GET", "HEAD"}
         if read and (local := self._public.get(path)):
             await client.answer(*await local())
             return
-        principal, _ = self._auth.identify(headers)
-        if read and (local := self._protected.get(path)):
-            await client.answer(*await local())
+        if await self._sign_in.answer(client, headers):
+            return
+        try:
+            principal = self._sign_in.identify(headers)
+        except Unauthenticated:
+            if await self._sign_in.invite(client, headers):
+                return
+            raise
+        if read and (asked := self._protected.get(path)):
+            await client.answer(*await asked(wire))
             return
         for prefix, one in self._one_of.items():
             if read and path.startswith(prefix):
-                await client.answer(*await one(path[len(prefix) :]))
+                await client.answer(*await one(wire, path[len(prefix) :]))
                 return
         asgi = Asgi(client)
         extra = [principal_header(principal)]
-        await self._cold.pass_on(asgi.scope(), asgi.receive, asgi.send, extra_headers=extra)
+        cold = next(cold for root, cold in self._cold.items() if path == root or path.startswith(f"{root}/"))
+        await cold.pass_on(asgi.scope(), asgi.receive, asgi.send, extra_headers=extra)
 
 
 async def _cors(client: Client, headers: dict[bytes, bytes], origin: bytes) -> bool:
@@ -168,10 +200,3 @@ async def _cors(client: Client, headers: dict[bytes, bytes], origin: bytes) -> b
 def principal_header(principal: Principal) -> tuple[bytes, bytes]:
     """Return the header by which a worker tells the other processes who is asking."""
     return (b"x-tidegate-principal", msgspec.json.encode(principal))
-
-
-def _header_value(text: str) -> bytes:
-    """Return an id as a header value: as it is if it is ASCII, else percent-encoded UTF-8."""
-    if text.isascii():
-        return text.encode()
-    return b"".join(b"%c" % byte if byte < 0x80 else b"%%%02X" % byte for byte in text.encode())

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import msgspec
 
 from gateway.asgi import Client
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Refused, StreamRefused
+from gateway.heartbeat import Heartbeat
 from gateway.principal import Principal
+from gateway.upload import Upload
 from gateway.wire.base import Finding, Peek, Reading, Wire
+from gateway.wire.passthrough_paths import Place
 from telemetry.records import Attempt, Call, Cost, Injection, MemorySwitch, Usage, UsageSource
+from telemetry.redact import OVERLAP, replace_secrets
 
-KEEP_BYTES = 1 << 20
-"""As much of an answer is kept for the payload; the rest is counted."""
+KEEP_BYTES = (1 << 20) + OVERLAP
+"""As much of an answer is kept for the payload, and to find secrets at its end; the rest is counted."""
+
+MESSAGE_CHARS = 16_384
+"""A provider's error text longer than this is cut on the row."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,8 +52,12 @@ class Exchange(msgspec.Struct, kw_only=True):
     """Lower-case names; of a repeated header the last value."""
     body: bytes
     named: str = ""
-    """The model, where the path names it."""
+    """The model, or the kept response, where the path names it."""
     query: bytes = b""
+    place: Place | None = None
+    """Where a provider has what is only passed on."""
+    upload: Upload | None = None
+    """Its body, if it is not read here."""
     client: Client
     started_at_us: int
     started_ns: int
@@ -58,11 +71,20 @@ class Exchange(msgspec.Struct, kw_only=True):
     peek: Peek | None = None
     route: str = ""
     # memory
-    memory_switch: MemorySwitch = "on"
+    memory_switch: MemorySwitch = "off"
     memory: Injection = Injection()
+    enriched: bytes = b""
+    """The body with memories in it, for the provider; empty if there are none."""
     # record: set once the journal holds `Opened`
     call: Call | None = None
+    # kept
+    on_id: Callable[[Exchange, str], Awaitable[None]] | None = None
+    """Awaited with the answer's id before the client is sent it."""
     # route, relay
+    deployment: str = ""
+    """The one that is being tried, or that answered."""
+    heartbeat: Heartbeat | None = None
+    """Of a stream whose route has one."""
     attempts: list[Attempt] = msgspec.field(default_factory=list)
     reading: Reading | None = None
     content_type: str = ""
@@ -80,3 +102,16 @@ class Exchange(msgspec.Struct, kw_only=True):
     cost: Cost = Cost()
     # whatever went wrong
     error: GatewayError | None = None
+
+    @property
+    def committed(self) -> bool:
+        """Whether the client was sent a part of an answer, so that no other deployment may go on with it."""
+        return self.answer_bytes > 0 if self.heartbeat is not None else self.client.started
+
+
+def full_text(error: GatewayError) -> str:
+    """Return what went wrong: of a refusal all the provider said, without the key that it may quote."""
+    said = str(error).encode()
+    if isinstance(error, Refused) and not isinstance(error, StreamRefused):
+        said = error.body or said
+    return replace_secrets(said)[0].decode("utf-8", "replace")[:MESSAGE_CHARS]

@@ -36,10 +36,23 @@ class _Model(msgspec.Struct, frozen=True):
     id: str
 
 
-class _List(msgspec.Struct, frozen=True):
-    """The shape of OpenAI's `GET /v1/models`."""
+class _Named(msgspec.Struct, frozen=True):
+    name: str
 
-    data: list[_Model]
+
+class _List(msgspec.Struct, frozen=True):
+    """The shape of OpenAI's and Anthropic's `GET /v1/models` (`data`), or of Gemini's (`models`)."""
+
+    data: list[_Model] | None = None
+    models: list[_Named] | None = None
+
+    def ids(self) -> list[str]:
+        """Return the models as calls name them; raise ValidationError if this is no list."""
+        if self.data is not None:
+            return [model.id for model in self.data]
+        if self.models is None:
+            raise msgspec.ValidationError("neither `data` nor `models`")
+        return [model.name.removeprefix("models/") for model in self.models]
 
 
 class ModelLists:
@@ -86,7 +99,7 @@ class ModelLists:
                     raise UpstreamFailed(f"status {answer.status}")
             if len(body) > _AT_MOST:
                 raise UpstreamFailed(f"over {_AT_MOST} bytes")
-            return [model.id for model in msgspec.json.decode(body, type=_List).data]
+            return msgspec.json.decode(body, type=_List).ids()
         except (UpstreamFailed, msgspec.DecodeError) as error:
             logger.debug("models_not_listed", extra={"provider": source.name, "error": str(error)})
             return None

@@ -5,7 +5,11 @@ from __future__ import annotations
 from gateway.asgi import JSON_TYPE, Client, Headers
 from gateway.errors import GatewayError, Refused
 from gateway.exchange import Exchange
+from gateway.stages.identity import adopt_claims
+from gateway.stages.kept import KeptStage
+from gateway.stages.memory import MemoryStage
 from gateway.stages.meter import Meter
+from gateway.stages.passing import Passing
 from gateway.stages.record import Recorder
 from gateway.stages.route import Router
 from gateway.wire.base import Wire
@@ -17,7 +21,19 @@ class Pipeline:
     Who is asking was settled before: the endpoint makes an exchange only for an admitted request.
     """
 
-    def __init__(self, *, router: Router, meter: Meter, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        *,
+        kept: KeptStage,
+        passing: Passing,
+        memory: MemoryStage,
+        router: Router,
+        meter: Meter,
+        recorder: Recorder,
+    ) -> None:
+        self._kept = kept
+        self._passing = passing
+        self._memory = memory
         self._router = router
         self._meter = meter
         self._recorder = recorder
@@ -29,9 +45,16 @@ class Pipeline:
         hangs up cannot make us skip one of them.
         """
         try:
-            plan = self._router.plan(exchange)
+            exchange.peek = exchange.wire.peek(exchange.body, model=exchange.named)
+            adopt_claims(exchange)
+            by_model = self._router.plan if exchange.place is None else self._passing.plan
+            if exchange.peek.keep or exchange.peek.previous:
+                plan = await self._kept.plan(exchange, by_model)
+            else:
+                plan = by_model(exchange)
+            await self._memory.recall(exchange)
             self._recorder.open(exchange)
-            await self._router.answer(exchange, plan)
+            await self._router.answer(exchange, plan, opened=self._memory.confirm)
         except GatewayError as error:
             exchange.error = error
             stream = exchange.peek is not None and exchange.peek.stream
@@ -45,6 +68,7 @@ async def refuse(client: Client, wire: Wire, error: GatewayError, *, stream: boo
     """Send the error the way the client's own format does; a begun answer is cut, never ended."""
     if client.gone:
         return
+    error.request_id = client.request_id.decode()
     if client.started:
         if stream:
             await client.send(wire.broken(error))
@@ -52,13 +76,13 @@ async def refuse(client: Client, wire: Wire, error: GatewayError, *, stream: boo
     elif isinstance(error, Refused):
         await client.answer(error.status, error.body, error.headers)
     else:
-        await client.answer(error.status, wire.error(error), _headers(error))
+        await client.answer(error.status, wire.error(error), _headers(client, error))
         if error.status == 413:  # the rest of the body is not read
             client.linger()
 
 
-def _headers(error: GatewayError) -> Headers:
-    headers = [JSON_TYPE]
+def _headers(client: Client, error: GatewayError) -> Headers:
+    headers = [JSON_TYPE, (b"request-id", client.request_id)]  # where Anthropic's clients look for it
     if error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))
     return headers

@@ -27,6 +27,16 @@ class Places(msgspec.Struct, frozen=True):
         return self.data / "clickhouse"
 
     @property
+    def memory(self) -> Path:
+        """Ledger, index and model of the memory."""
+        return self.data / "memory"
+
+    @property
+    def responses(self) -> Path:
+        """Which deployment keeps which response."""
+        return self.data / "responses.sqlite"
+
+    @property
     def prices(self) -> Path:
         """The price table that the telemetry process compiles and workers load."""
         return self.data / "prices.msgpack"

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol
 
 from gateway.asgi import Receive, Scope, Send
 from gateway.errors import BrokenAnswer, Unavailable, Unreachable, UpstreamTimeout
 from gateway.providers.base import Headers, Origin, Outgoing
 from gateway.settings import Timeouts
 from gateway.tasks import spawn
-from gateway.transport import Answer
+from gateway.transport import Transport
 
 _WEEK_S = 7 * 24 * 3600
 PATIENCE = Timeouts(connect_s=10, first_byte_s=60, idle_s=3600, total_s=_WEEK_S)
@@ -36,26 +34,10 @@ _REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS"))
 """Sent again, if they have no body, when a kept connection turns out to be dead."""
 
 
-class Carrier(Protocol):
-    """A transport that can also send a body while it is still arriving."""
-
-    def open(
-        self,
-        outgoing: Outgoing,
-        timeouts: Timeouts,
-        *,
-        stream: bool,
-        body_parts: AsyncIterator[bytes] | None = None,
-        content_length: int | None = None,
-    ) -> AbstractAsyncContextManager[Answer]:
-        """Send the request and wait for the answer's headers, as `Transport.open` does."""
-        ...
-
-
 class Relay:
     """The way to one process behind, at a unix socket. `name` is what clients read when it is away."""
 
-    def __init__(self, carrier: Carrier, path: Path, name: str) -> None:
+    def __init__(self, carrier: Transport, path: Path, name: str) -> None:
         self._carrier = carrier
         self._origin = Origin("unix", str(path), 0)
         self._name = name
@@ -73,13 +55,15 @@ class Relay:
             _target(scope),
             forwarded(scope["headers"], _peer(scope), scope["scheme"].encode()) + extra_headers,
             b"",
+            parts=body.parts() if body.streamed else None,
+            length=body.length,
         )
         leash = asyncio.timeout(None)
         try:
             async with leash:
                 watcher = spawn(_let_go(body, leash), name="relay watch")
                 try:
-                    await self._exchange(outgoing, body, send)
+                    await self._exchange(outgoing, send)
                 finally:
                     watcher.cancel()
         except TimeoutError:
@@ -89,15 +73,9 @@ class Relay:
         # not under the leash: uvicorn tells whoever waits that the client left once the answer is complete
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _exchange(self, outgoing: Outgoing, body: _Body, send: Send) -> None:
+    async def _exchange(self, outgoing: Outgoing, send: Send) -> None:
         started = False
-        opened = self._carrier.open(
-            outgoing,
-            PATIENCE,
-            stream=True,
-            body_parts=body.parts() if body.streamed else None,
-            content_length=body.length,
-        )
+        opened = self._carrier.open(outgoing, PATIENCE, stream=True)
         try:
             async with opened as answer:
                 headers = [pair for pair in answer.headers if pair[0] not in _OF_THE_SERVER]

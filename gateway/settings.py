@@ -60,9 +60,11 @@ class Timeouts(Section, frozen=True):
 
 
 class ProviderSettings(Section, frozen=True):
-    """A provider that speaks OpenAI's API, or changes to one of the catalog."""
+    """A provider of one's own, or changes to one of the catalog."""
 
     base_url: str = ""
+    api: Literal["", "openai", "anthropic", "gemini"] = ""
+    """Whose API it has; empty: as the catalog says, else OpenAI's."""
     api_key: str = ""
     api_key_env: str = ""
     """Name of the environment variable that holds the key."""
@@ -75,18 +77,59 @@ class ProviderSettings(Section, frozen=True):
     """Whether it accepts `stream_options.include_usage`."""
 
 
+class Retries(Section, frozen=True):
+    """What is done about a failure before the client has been sent anything."""
+
+    attempts: int = 3
+    """Tries at one deployment, the first included."""
+    backoff_ms: tuple[int, ...] = (250, 8000)
+    """Longest wait before the second try, which doubles with each further one, up to the longest of all."""
+    honour_retry_after_s: float = 60
+    """A provider that asks for a longer pause is not waited for."""
+    retry_timeouts: bool = False
+    """Also after a provider took the request and did not answer in time, although it may bill both."""
+
+
+class Breaker(Section, frozen=True):
+    """When a deployment is left alone for a while."""
+
+    window_s: float = 30
+    failure_ratio: float = 0.5
+    min_calls: int = 20
+    """In the window; fewer say nothing."""
+    open_s: float = 15
+    """After so long one call may try whether it is well again."""
+
+
 class RouteDeployment(Section, frozen=True):
     """One place where a route's model is served."""
 
     model: str
     """`provider/model`."""
+    weight: float = 1
+
+
+Strategy = Literal["ordered", "weighted", "least_latency", "least_busy", "cheapest", "sticky"]
 
 
 class Route(Section, frozen=True):
-    """A public model name and the deployments behind it, tried in this order."""
+    """A public model name and the deployments behind it."""
 
     deployments: tuple[RouteDeployment, ...]
+    strategy: Strategy = "ordered"
+    """Which deployment is asked first: the first; one by weight; the quickest of two; the one with the fewest
+    calls under way; the cheapest; always the same one for a thread (else user)."""
+    fallbacks: tuple[str, ...] = ()
+    """`provider/model` to ask when none of the deployments answers, in this order."""
+    context_window_fallback: str = ""
+    """`provider/model` to ask when the prompt is too long for the others."""
+    content_filter_fallback: str = ""
+    """`provider/model` to ask when a provider's filter refuses the prompt."""
+    retries: Retries | None = None
+    breaker: Breaker | None = None
     timeouts: Timeouts | None = None
+    heartbeat_s: float = 0
+    """Send a comment into a stream that has been silent for so long; 0: never."""
 
 
 class Journal(Section, frozen=True):
@@ -141,12 +184,32 @@ class Network(Section, frozen=True):
     """Default: SSL_CERT_FILE, else the system's."""
 
 
-class PriceOverride(Section, frozen=True):
-    """Dollars per million tokens."""
+class PriceRates(Section, frozen=True):
+    """Dollars per million tokens, of web searches per thousand; `"0"` is free."""
 
     input: str
     output: str
     cache_read: str = ""
+    cache_write_5m: str = ""
+    cache_write_1h: str = ""
+    input_audio: str = ""
+    input_image: str = ""
+    output_reasoning: str = ""
+    output_audio: str = ""
+    output_image: str = ""
+    web_searches: str = ""
+
+    def given(self) -> dict[str, str]:
+        """Return the rates that are told, by name."""
+        told = {name: getattr(self, name) for name in PriceRates.__struct_fields__}
+        return {name: rate for name, rate in told.items() if rate or name in ("input", "output")}
+
+
+class PriceOverride(PriceRates, frozen=True):
+    """What a model costs here."""
+
+    service_tiers: dict[str, PriceRates] = {}
+    """Other tiers than the standard one, by the name in the provider's answer (`flex`, `priority`)."""
 
 
 class Settings(Section, frozen=True):
@@ -159,9 +222,11 @@ class Settings(Section, frozen=True):
     providers: dict[str, ProviderSettings] = {}
     routes: dict[str, Route] = {}
     timeouts: Timeouts = Timeouts()
+    retries: Retries = Retries()
+    breaker: Breaker = Breaker()
     journal: Journal = Journal()
     clickhouse: ClickHouse = ClickHouse()
     memory: Memory = Memory()
     network: Network = Network()
     prices: dict[str, PriceOverride] = {}
-    """By `provider/model`; they win over every table."""
+    """By `provider/model`, or `provider/*` for all others; they win over every table."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
 from types import TracebackType
 
 import msgspec
@@ -67,21 +66,9 @@ class Upstream:
             "stale_retries": self.retried,
         }
 
-    def open(
-        self,
-        outgoing: Outgoing,
-        timeouts: Timeouts,
-        *,
-        stream: bool,
-        body_parts: AsyncIterator[bytes] | None = None,
-        content_length: int | None = None,
-    ) -> Opening:
-        """Send the request and wait for the answer's headers; raise UpstreamFailed.
-
-        `body_parts` is sent instead of `outgoing.body`, chunked unless `content_length` says how long it is;
-        such a request is never sent twice, and what the iterator raises comes out of here.
-        """
-        return Opening(self, outgoing, timeouts, stream, body_parts, content_length)
+    def open(self, outgoing: Outgoing, timeouts: Timeouts, *, stream: bool) -> Opening:
+        """Send the request and wait for the answer's headers; raise UpstreamFailed."""
+        return Opening(self, outgoing, timeouts, stream)
 
     async def close(self) -> None:
         """Close every connection; answers under way end with Unreachable."""
@@ -260,16 +247,30 @@ class Opening(msgspec.Struct, eq=False):
     outgoing: Outgoing
     timeouts: Timeouts
     stream: bool
-    parts: AsyncIterator[bytes] | None
-    length: int | None
     _pool: Pool | None = None
     _connection: Connection | None = None
 
     async def __aenter__(self) -> Reply:
-        upstream, timeouts = self.upstream, self.timeouts
-        pool = self._pool = upstream.pool(self.outgoing.origin)
-        now = pool.loop.time()
-        ask = self._ask(pool.way, now + timeouts.total_s)
+        upstream, outgoing, timeouts = self.upstream, self.outgoing, self.timeouts
+        pool = self._pool = upstream.pool(outgoing.origin)
+        way, now = pool.way, pool.loop.time()
+        ask = Ask(
+            method=outgoing.method,
+            head=head(
+                outgoing,
+                host=way.host,
+                prefix=way.prefix,
+                proxy_header=way.proxy_header,
+                streamed=outgoing.parts is not None,
+                length=outgoing.length,
+            ),
+            body=outgoing.body,
+            parts=outgoing.parts,
+            length=outgoing.length,
+            timeouts=timeouts,
+            stream=self.stream,
+            total_at=now + timeouts.total_s,
+        )
         connection = pool.take(upstream.idle_s, now)
         if connection is None:
             connection = await upstream.connect(pool, timeouts, ask.total_at, now + timeouts.connect_s)
@@ -278,16 +279,16 @@ class Opening(msgspec.Struct, eq=False):
         try:
             reply = await connection.ask(ask)
         except Stale:
-            if connection.carried == 1 or self.parts is not None or upstream.closed:
+            if connection.carried == 1 or outgoing.parts is not None or upstream.closed:
                 raise
             upstream.retried += 1
             connect_at = pool.loop.time() + timeouts.connect_s
             connection = await upstream.connect(pool, timeouts, ask.total_at, connect_at, fresh=True)
             reply = await connection.ask(ask)
         self._connection = connection
-        if reply.status == PROXY_WANTS_LOGIN and pool.way.prefix and pool.way.proxy is not None:
+        if reply.status == PROXY_WANTS_LOGIN and way.prefix and way.proxy is not None:
             upstream.release(pool, connection)
-            raise pool.way.proxy.failed("wants a user and a password (407)")
+            raise way.proxy.failed("wants a user and a password (407)")
         return reply
 
     async def __aexit__(
@@ -299,27 +300,6 @@ class Opening(msgspec.Struct, eq=False):
         if self._connection is not None and self._pool is not None:
             self.upstream.release(self._pool, self._connection)
             self._connection = None
-
-    def _ask(self, way: Way, total_at: float) -> Ask:
-        outgoing = self.outgoing
-        start = head(
-            outgoing,
-            host=way.host,
-            prefix=way.prefix,
-            proxy_header=way.proxy_header,
-            streamed=self.parts is not None,
-            length=self.length,
-        )
-        return Ask(
-            method=outgoing.method,
-            head=start,
-            body=outgoing.body,
-            parts=self.parts,
-            length=self.length,
-            timeouts=self.timeouts,
-            stream=self.stream,
-            total_at=total_at,
-        )
 
 
 def _stopping() -> Unreachable:

@@ -165,7 +165,7 @@ _ONE: Mapping[str, Handler] = {"GET": _get, "PUT": _update, "DELETE": _delete}
 
 def _route(scope: Mapping[str, Any]) -> tuple[Handler, str, dict[str, str]]:
     """Return who answers, the id in the path or the query, and the query."""
-    query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    query = _query(scope["query_string"])
     raw = scope.get("raw_path") or scope["path"].encode()
     rest = raw.decode("latin-1").removeprefix(PREFIX).strip("/")
     parts = [unquote(part) for part in rest.split("/")] if rest else []
@@ -185,6 +185,14 @@ def _route(scope: Mapping[str, Any]) -> tuple[Handler, str, dict[str, str]]:
     if handler is None:
         raise _Refused(405, f"{scope['method']} is not for {scope['path']}", "method_not_allowed")
     return handler, memory_id, query
+
+
+def _query(raw: bytes) -> dict[str, str]:
+    """Read it strictly: two ids must not become one because neither is UTF-8."""
+    try:
+        return dict(parse_qsl(raw.decode(), keep_blank_values=True, errors="strict"))
+    except UnicodeDecodeError as error:
+        raise _Refused(400, "the query is not UTF-8", "invalid_request") from error
 
 
 def _named(name: str, query: Mapping[str, str], in_body: str) -> str:

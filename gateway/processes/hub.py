@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,35 +15,60 @@ from gateway.link_server import LinkServer
 from gateway.listing import ListingSource, ModelLists
 from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
 from gateway.processes.log import log_to_stderr
+from gateway.processes.remembering import CAPTURE, Remembering, owns
+from gateway.processes.response_store import ResponseStore
 from gateway.processes.serving import http_config, serve
+from gateway.providers.anthropic import Anthropic
 from gateway.providers.catalog import Catalog, Known, build
+from gateway.providers.gemini import Gemini
 from gateway.providers.openai import OpenAICompatible
+from gateway.routing.board import TELL, Ward
 from gateway.tasks import spawn
 from gateway.upstream import Upstream
 from telemetry.metrics import CONTENT_TYPE, Registry
 
 DRAIN_S = 1.0
+SWITCH_S = 0.0005
+"""How long a thread may hold the interpreter while another wants it: a recall need not wait for a capture."""
 
 
 class HubApp:
-    """The hub's few HTTP answers: `/health` and `/metrics`."""
+    """The hub's HTTP: `/health`, `/metrics`, the memory API, and what the collector brings for the memory."""
 
-    def __init__(self, link: LinkServer, lists: ModelLists) -> None:
+    def __init__(self, link: LinkServer, lists: ModelLists, remembering: Remembering | None) -> None:
         self._link = link
+        self._remembering = remembering
         self._metrics = metrics_of(link, lists)
+        if remembering is not None:
+            remembering.measure(self._metrics)
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401, ARG002
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401
         """Answer one request."""
-        match scope["path"]:
+        path = scope["path"]
+        if owns(path) or path == CAPTURE:
+            await self._memory(scope, receive, send)
+            return
+        if self._remembering is not None:
+            await self._remembering.look()
+        match path:
             case "/health":
-                status, kind, body = 200, b"application/json", self._health()
+                await _answer(send, 200, self._health())
             case "/metrics":
-                status, kind, body = 200, CONTENT_TYPE.encode(), self._metrics.text().encode()
+                await _answer(send, 200, self._metrics.text().encode(), CONTENT_TYPE.encode())
             case _:
-                status, kind, body = 404, b"application/json", _not_found(scope["path"])
-        headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+                await _answer(send, 404, _error(f"nothing lives at {path}", "unknown_url"))
+
+    async def _memory(self, scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401
+        remembering = self._remembering
+        if remembering is None:
+            await _answer(send, 404, _error("memory.enabled is false", "memory_disabled"))
+        elif scope["path"] == CAPTURE:
+            ours = _is_from_the_house(scope)
+            await _answer(send, await _capture(remembering, receive) if ours else 404, b"{}")
+        elif (api := remembering.api) is None:
+            await _answer(send, 503, _error("the memory is being opened", "memory_away", "server_error"))
+        else:
+            await api(scope, receive, send)
 
     def _health(self) -> bytes:
         moment_us = self._link.counters.last_success_us
@@ -53,6 +78,8 @@ class HubApp:
             else None
         )
         report = {"ok": True, "role": "hub", "last_success": last, "workers": self._link.guests}
+        if self._remembering is not None:
+            report["memory"] = self._remembering.health()
         return msgspec.json.encode(report)
 
 
@@ -79,9 +106,31 @@ def metrics_of(link: LinkServer, lists: ModelLists) -> Registry:
     return registry
 
 
-def _not_found(path: str) -> bytes:
-    error = {"message": f"nothing lives at {path}", "type": "invalid_request_error", "param": None}
-    return msgspec.json.encode({"error": {**error, "code": "unknown_url"}})
+def _is_from_the_house(scope: Mapping[str, Any]) -> bool:
+    """Whether no worker relayed this: it would have said for whom."""
+    return not any(name == b"x-tidegate-principal" for name, _ in scope["headers"])
+
+
+async def _capture(remembering: Remembering, receive: Callable[[], Awaitable[dict[str, Any]]]) -> int:
+    parts = []
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return 400  # nobody will read it
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return await remembering.capture(b"".join(parts))
+
+
+async def _answer(send: Any, status: int, body: bytes, kind: bytes = b"application/json") -> None:  # noqa: ANN401
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _error(message: str, code: str, kind: str = "invalid_request_error") -> bytes:
+    return msgspec.json.encode({"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
 def listing_sources(providers: Mapping[str, Known]) -> list[ListingSource]:
@@ -89,7 +138,7 @@ def listing_sources(providers: Mapping[str, Known]) -> list[ListingSource]:
     return [
         ListingSource(name, known.provider.models(secret=known.secret))
         for name, known in providers.items()
-        if known.usable and isinstance(known.provider, OpenAICompatible)
+        if known.usable and isinstance(known.provider, OpenAICompatible | Anthropic | Gemini)
     ]
 
 
@@ -97,30 +146,42 @@ async def _live(seat: Seat) -> None:
     settings = read_settings(seat)
     clock = SystemClock()
     upstream = Upstream(clock, settings.network)
-    link = LinkServer({}, clock=clock)
+    remembering = None
+    if settings.memory.enabled:
+        remembering = Remembering(seat.places.memory, settings.memory, upstream, clock)
+    responses = ResponseStore(seat.places.responses, clock)
+    link = LinkServer({**responses.handlers, **(remembering.handlers if remembering else {})}, clock=clock)
+    link.handlers[TELL] = Ward(clock, link.publish).take
     lists = ModelLists(
         listing_sources(build(settings.providers, Catalog.load())),
         upstream,
         lambda models: link.publish("models", models),
     )
     await link.listen(listener(seat.private_fd))
-    asking = spawn(lists.run(), name="model lists")
+    background = [spawn(lists.run(), name="model lists")]
+    if remembering is not None:
+        background.append(spawn(remembering.open(), name="memory"))
     try:
         await serve(
-            http_config(HubApp(link, lists), drain_s=DRAIN_S, behind_worker=True),
+            http_config(HubApp(link, lists, remembering), drain_s=DRAIN_S, behind_worker=True),
             [listener(seat.listen_fd)],
             on_ready=lambda: say_ready(seat),
         )
     finally:
-        asking.cancel()
+        for task in background:
+            task.cancel()
         await link.close()
         await upstream.close()
+        await responses.close()
+        if remembering is not None:
+            await remembering.close()
 
 
 def main(seat: Seat) -> int:
     """Be the hub until SIGTERM."""
     die_with_parent(seat)
     log_to_stderr("hub")
+    sys.setswitchinterval(SWITCH_S)
     uvloop.run(_live(seat))
     return 0
 

@@ -206,7 +206,7 @@ class Supervisor:
         lines = [
             f"Tidegate {'listens on' if ready else 'is still starting on'} http://{host}:{self._port}",
             f"  base URL for SDKs   http://{host}:{self._port}/v1",
-            f"  calls and costs     http://{host}:{self._port}/docs",
+            f"  calls and costs     http://{host}:{self._port}/",
             f"  data folder         {self._places.data.resolve()}",
             *self._notes,
         ]

@@ -6,11 +6,9 @@ The only process that imports chDB, and the one in which long work may hold the 
 from __future__ import annotations
 
 import asyncio
-import http.client
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import uuid
@@ -22,17 +20,19 @@ from typing import Any
 import msgspec
 import uvloop
 from fastapi import FastAPI
-from fastapi.responses import PlainTextResponse, RedirectResponse
-from typing_extensions import override
+from fastapi.responses import PlainTextResponse
 
+from dashboards.app import Pages
 from gateway.clock import Clock, SystemClock
 from gateway.places import Places
 from gateway.prices.compile import compile_table
+from gateway.processes.capture import MEMORY, capture_pipe
 from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
 from gateway.processes.log import log_to_stderr
 from gateway.processes.serving import http_config, serve
+from gateway.processes.unix_http import ask
 from gateway.settings import Settings
-from gateway.wire.openai_words import preview
+from gateway.wire.preview import preview
 from telemetry.api import build
 from telemetry.collector import Collector, Pipe, Status
 from telemetry.delivery import StoreConsumer
@@ -45,8 +45,13 @@ from telemetry.store.embedded import open_folder
 from telemetry.store.server import open_server
 
 DRAIN_S = 1.0
+NICE = 10
+"""Workers and hub come first: nobody waits for a row."""
 GRACE_S = 4.5
 """From SIGTERM to the end, at most."""
+
+STORE = "store"
+"""The consumer of the journal that fills the ledger."""
 
 _AGAIN_S = (1.0, 2.0, 5.0, 10.0)
 _PING_S = 5.0
@@ -61,6 +66,7 @@ def main(seat: Seat) -> int:
     """Be the telemetry process until SIGTERM."""
     die_with_parent(seat, grace_s=GRACE_S)
     log_to_stderr("telemetry")
+    os.nice(NICE)
     for chatty in ("urllib3", "clickhouse_connect"):  # what they warn of reaches us as an exception as well
         logging.getLogger(chatty).setLevel(logging.ERROR)
     settings = read_settings(seat)
@@ -75,7 +81,8 @@ def main(seat: Seat) -> int:
 
 async def _live(seat: Seat, ledger: Ledger) -> None:
     ledger.start()
-    config = http_config(application(ledger, seat.places), drain_s=DRAIN_S, behind_worker=True)
+    app = application(ledger, seat.places)
+    config = http_config(app, drain_s=DRAIN_S, behind_worker=True, ws="auto", lifespan="on")
     await serve(config, [listener(seat.listen_fd)], on_ready=lambda: say_ready(seat))
 
 
@@ -90,7 +97,10 @@ def _compile_prices(path: Path, settings: Settings) -> None:
 
 
 class Ledger:
-    """The store, once it is open, and the collector that fills it."""
+    """The store, once it is open, the collector that fills it, and the one that brings the memory its part.
+
+    The two have threads of their own: neither waits for what the other one leans on.
+    """
 
     def __init__(self, places: Places, settings: Settings, clock: Clock) -> None:
         self._places = places
@@ -99,6 +109,10 @@ class Ledger:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._collector: Collector | None = None
+        self._beside: list[Pipe] = []
+        if settings.memory.enabled:
+            self._beside.append(capture_pipe(places, now_us=clock.now_us))
+        self._capture = Collector(self._beside, now_us=clock.now_us, monotonic_ns=clock.monotonic_ns)
         self._store: Store | None = None
         self._error = "opening"
         self._seen_us = 0
@@ -108,6 +122,7 @@ class Ledger:
 
     def start(self) -> None:
         """Begin to open the store; calls are kept in the journal until it is there."""
+        self._capture.start()
         self._thread.start()
 
     def store(self) -> Store | None:
@@ -115,8 +130,8 @@ class Ledger:
         return self._store
 
     def status(self) -> list[Status]:
-        """How far the collector has come; empty while there is none."""
-        return self._collector.status() if self._collector else []
+        """How far the collectors have come, the store's first; it is missing while there is none."""
+        return (self._collector.status() if self._collector else []) + self._capture.status()
 
     @property
     def audit(self) -> dict[str, int]:
@@ -128,7 +143,8 @@ class Ledger:
         store = self._store
         told = msgspec.structs.asdict(store.state()) if store else {}
         store_ok = store is not None and not self._error
-        (status,) = self.status() or [Status(name="store", last_error="not started")]
+        statuses = {status.name: status for status in self.status()}
+        status = statuses.get(STORE, Status(name=STORE, last_error="not started"))
         collector_ok = not status.last_error
         return {
             "ok": store_ok and collector_ok,
@@ -143,6 +159,7 @@ class Ledger:
                 "last_success": _iso(status.last_success_us),
                 "detail": msgspec.to_builtins(status),
             },
+            "capture": msgspec.to_builtins(statuses.get(MEMORY)),
         }
 
     def dead_letters(self) -> int:
@@ -152,7 +169,8 @@ class Ledger:
     def close(self) -> bool:
         """Stop between two rounds and close the store; False if a round did not end in time."""
         self._stop.set()
-        stopped = self._collector is None or self._collector.stop(GRACE_S - DRAIN_S)
+        self._capture.stop(0.5)  # it may wait for the hub, and a kill is safe at any moment
+        stopped = self._collector is None or self._collector.stop(GRACE_S - DRAIN_S - 0.5)
         self._thread.join(0.5)
         if not stopped or self._thread.is_alive():
             return False
@@ -176,7 +194,7 @@ class Ledger:
             return
         journal, clickhouse = self._settings.journal, self._settings.clickhouse
         origin = own_name(self._places.journal / "origin")
-        follower = Follower("store", self._places.journal, now_us=self._clock.now_us)
+        follower = Follower(STORE, self._places.journal, now_us=self._clock.now_us)
         consumer = StoreConsumer(
             store,
             self._places.journal / "dead-letters",
@@ -186,6 +204,7 @@ class Ledger:
         )
         self._collector = Collector(
             [Pipe(follower, consumer, now_us=self._clock.now_us)],
+            beside=self._beside,
             keep_consumed_s=journal.keep_consumed_s,
             quota_bytes=journal.quota_mb * _MB,
             now_us=self._clock.now_us,
@@ -237,7 +256,7 @@ class Ledger:
             if there and self._clock.monotonic_ns() - audited_ns >= _AUDIT_S * 1e9:
                 audited_ns = self._clock.monotonic_ns()
                 self._compare(store, origin)
-            if not collector.alive:
+            if not (collector.alive and self._capture.alive):
                 return
 
     def _compare(self, store: Store, origin: str) -> None:
@@ -252,13 +271,10 @@ class Ledger:
 
 
 def application(ledger: Ledger, places: Places) -> FastAPI:
-    """Make the HTTP application: the query API, and what the house needs."""
+    """Make the HTTP application: the pages, the query API, and what the house needs."""
     app = build(ledger.store, now_us=SystemClock().now_us, version=version("tidegate"))
+    app.add_middleware(Pages, store=ledger.store, now_us=SystemClock().now_us)
     registry = metrics_of(ledger)
-
-    @app.get("/", include_in_schema=False)
-    async def home() -> RedirectResponse:
-        return RedirectResponse("/docs")
 
     @app.get("/health", include_in_schema=False)
     async def health() -> dict[str, Any]:
@@ -289,15 +305,17 @@ def metrics_of(ledger: Ledger) -> Registry:
 
     def refresh() -> None:
         for status in ledger.status():
+            failures.add(status.failures - failures.value(status.name), status.name)
+            lag.set(status.lag_bytes, status.name)
+            last.set(status.last_success_us / 1e6, status.name)
+            if status.name != STORE:
+                continue
             told = msgspec.structs.asdict(status.counts)
             for state in ("opened", "settled", "interrupted", "unopened", "bad"):
                 calls.set(told[state], state)
             calls.set(status.open_calls, "open")
             rows.add(status.spans - rows.value("spans"), "spans")
             rows.add(status.payloads - rows.value("span_payloads"), "span_payloads")
-            failures.add(status.failures - failures.value(status.name), status.name)
-            lag.set(status.lag_bytes, status.name)
-            last.set(status.last_success_us / 1e6, status.name)
         dead.set(ledger.dead_letters())
         opened.set(int(ledger.health()["store"]["ok"]))
         for name, value in ledger.audit.items():
@@ -307,32 +325,13 @@ def metrics_of(ledger: Ledger) -> Registry:
     return registry
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_SCRAPE_S)
-        self._path = path
-
-    @override
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(_SCRAPE_S)
-        self.sock.connect(str(self._path))
-
-
 def scrape(path: Path) -> str | None:
     """Fetch `/metrics` of a process of the house; None if it does not answer."""
-    connection = _UnixConnection(path)
     try:
-        connection.request("GET", "/metrics")
-        answer = connection.getresponse()
-        body = answer.read()
-    except (OSError, http.client.HTTPException):
+        status, body = ask(path, "GET", "/metrics", timeout_s=_SCRAPE_S)
+    except OSError:
         return None
-    finally:
-        connection.close()
-    return body.decode(errors="replace") if answer.status == 200 else None
+    return body.decode(errors="replace") if status == 200 else None
 
 
 def own_name(path: Path) -> str:

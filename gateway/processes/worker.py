@@ -18,34 +18,44 @@ import uvloop
 from gateway import surfaces
 from gateway.clock import Clock, SystemClock
 from gateway.endpoints import App, principal_header
-from gateway.errors import GatewayError, UnknownModel
+from gateway.errors import BadRequest, GatewayError, UnknownModel
 from gateway.health import Health
 from gateway.http1.server import Connection, close_slow, connection_class
 from gateway.link import LinkClient
 from gateway.pipeline import Pipeline
+from gateway.prices.cost import price
 from gateway.prices.table import PriceTable
 from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
 from gateway.processes.log import log_to_stderr
 from gateway.processes.serving import http_config, serve
 from gateway.providers.base import Headers
 from gateway.providers.catalog import Catalog, build
+from gateway.recollection import MEMORY_API
 from gateway.relay import Relay as ColdRelay
+from gateway.routing.board import TELL, Board, report, unwell
 from gateway.routing.resolve import Resolver
 from gateway.sandbox import SandboxTransport
 from gateway.settings import Settings
+from gateway.sign_in import SignIn
 from gateway.splice import splice_to
 from gateway.stages.auth import Auth
+from gateway.stages.kept import KeptStage
+from gateway.stages.memory import MemoryStage
 from gateway.stages.meter import Meter
+from gateway.stages.passing import Passing
 from gateway.stages.record import Recorder
 from gateway.stages.relay import Relay
 from gateway.stages.route import Router
 from gateway.tasks import spawn
 from gateway.transport import Transport
 from gateway.upstream import Upstream
+from gateway.wire import anthropic_models, gemini_models
+from gateway.wire.base import Wire
 from gateway.wire.openai_models import Model, model_list
 from gateway.wire.openai_models import model as one_model
 from gateway.worker_metrics import WorkerMetrics
 from telemetry.journal import Journal
+from telemetry.records import Usage
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +63,22 @@ KB = 1 << 10
 MB = 1 << 20
 PRICES_EVERY_S = 5.0
 SLOW_EVERY_S = 1.0
+ROUTES_API = "/api/routes"
+MODELS = ("/models", "/v1/models", "/v1/v1/models", "/anthropic/models", "/anthropic/v1/models")
+PROVIDERS_SOCKETS = (
+    b"/v1",
+    b"/realtime",
+    b"/responses",
+    b"/ws/google",
+    b"/gemini/",
+    b"/api/google/",
+    b"/openai/",
+)
+GEMINI_MODELS = tuple(
+    f"{home}/{version}/models"
+    for home in ("", "/gemini", "/api/google/gemini")
+    for version in ("v1beta", "v1alpha", "v1")
+)
 
 
 def main(seat: Seat) -> None:
@@ -82,7 +108,7 @@ class Worker:
     """Everything a worker is made of."""
 
     def __init__(self, seat: Seat, settings: Settings, clock: Clock) -> None:
-        self._seat, self._settings = seat, settings
+        self._seat, self._settings, self._clock = seat, settings, clock
         places = seat.places
         self._places = places
         self._models: dict[str, list[str]] = {}
@@ -97,8 +123,16 @@ class Worker:
         )
         self._link = LinkClient(str(places.link), clock=clock)
         self._link.subscribe("models", self._learn_models)
-        self._resolver = Resolver(settings, build(settings.providers, Catalog.load()))
+        self._board = Board(clock, self._link.notify)
+        self._link.subscribe(TELL, self._board.hear)
+        self._resolver = Resolver(settings, build(settings.providers, Catalog.load()), self._price)
         self._auth = Auth(settings, fingerprint_secret=own_secret(places.secrets / "fingerprint"))
+        self._sign_in = SignIn(
+            self._auth,
+            clock,
+            secret=own_secret(places.secrets / "sign-in"),
+            silence_s=settings.server.body_timeout_s,
+        )
         self._meter = Meter()
         self._metrics = WorkerMetrics(self._journal, self._upstream, self._link)
         transports: dict[str, Transport] = {
@@ -107,19 +141,43 @@ class Worker:
             "sandbox": SandboxTransport(clock),
         }
         pipeline = Pipeline(
-            router=Router(self._resolver, transports, Relay(clock), clock, drain_s=settings.server.drain_s),
+            kept=KeptStage(self._link),
+            passing=Passing(self._resolver),
+            memory=MemoryStage(self._link, settings.memory, clock),
+            router=Router(
+                self._resolver,
+                transports,
+                Relay(clock),
+                clock,
+                self._board,
+                drain_s=settings.server.drain_s,
+            ),
             meter=self._meter,
             recorder=Recorder(self._journal, clock, version=version("tidegate"), count=self._metrics.count),
         )
-        health = Health(self._journal.status, self._link, self._upstream, places.telemetry, clock)
+        health = Health(
+            self._journal.status,
+            self._link,
+            self._upstream,
+            places.telemetry,
+            clock,
+            lambda: unwell(settings.routes, self._board, clock.monotonic_ns()),
+        )
         self._app = App(
             auth=self._auth,
+            sign_in=self._sign_in,
             pipeline=pipeline,
             public={"/health/live": health.live, "/health/ready": health.ready},
-            protected=dict.fromkeys(("/models", "/v1/models"), self._list_models),
-            one_of=dict.fromkeys(("/models/", "/v1/models/"), self._one_model),
+            protected={
+                **dict.fromkeys(MODELS + GEMINI_MODELS, self._list_models),
+                ROUTES_API: self._list_routes,
+            },
+            one_of=dict.fromkeys((f"{path}/" for path in MODELS + GEMINI_MODELS), self._one_model),
             refused=self._metrics.refuse,
-            cold=ColdRelay(self._upstream, places.telemetry, "telemetry"),
+            cold={
+                MEMORY_API: ColdRelay(self._upstream, places.hub, "hub"),
+                "": ColdRelay(self._upstream, places.telemetry, "telemetry"),
+            },
             max_body_bytes=settings.server.max_body_mb * MB,
             body_timeout_s=settings.server.body_timeout_s,
             clock=clock,
@@ -159,11 +217,18 @@ class Worker:
         gc.set_threshold(100_000, 50, 1000)
         say_ready(self._seat)
 
-    def _allow(self, headers: Headers, path: bytes) -> Headers | None:  # noqa: ARG002 - every upgrade alike
+    def _allow(self, headers: Headers, path: bytes) -> Headers | None:
+        if path.startswith(PROVIDERS_SOCKETS):
+            error = BadRequest(
+                "WebSockets to providers (realtime, live) are not passed on: open them at the provider itself",
+                code="websocket_not_supported",
+            )
+            error.status = 501
+            raise error
         known = dict(headers)
         try:
             self._auth.admit(known)
-            principal, _ = self._auth.identify(known)
+            principal = self._sign_in.identify(known)
         except GatewayError:
             return None
         return [principal_header(principal)]
@@ -171,15 +236,36 @@ class Worker:
     def _learn_models(self, models: dict[str, list[str]]) -> None:
         self._models = models
 
-    async def _list_models(self) -> tuple[int, bytes]:
+    async def _list_models(self, wire: Wire) -> tuple[int, bytes]:
         listed = self._resolver.names(self._models)
+        if wire is surfaces.GEMINI["generateContent"]:
+            return 200, gemini_models.model_list(entry.id for entry in listed)
+        if wire is not surfaces.DEFAULT:
+            return 200, anthropic_models.model_list(entry.id for entry in listed)
         return 200, model_list(Model(id=entry.id, owned_by=entry.owned_by) for entry in listed)
 
-    async def _one_model(self, name: str) -> tuple[int, bytes]:
+    async def _one_model(self, wire: Wire, name: str) -> tuple[int, bytes]:
         for entry in self._resolver.names(self._models):
             if entry.id == name:
+                if wire is surfaces.GEMINI["generateContent"]:
+                    return 200, gemini_models.model(name)
+                if wire is not surfaces.DEFAULT:
+                    return 200, anthropic_models.model(name)
                 return 200, one_model(Model(id=entry.id, owned_by=entry.owned_by))
         raise UnknownModel(f"The model `{name}` is not listed: GET /v1/models says what is.", param="model")
+
+    async def _list_routes(self, _: Wire) -> tuple[int, bytes]:
+        """Say how every deployment does, as this worker sees it."""
+        lines = report(self._settings.routes, self._board, self._clock.monotonic_ns())
+        return 200, msgspec.json.encode({"slot": self._seat.slot, "routes": lines})
+
+    def _price(self, provider: str, model: str) -> int | None:
+        """Return what a thousand tokens in and a thousand out cost now, for comparison only."""
+        table = self._meter.table
+        if table is None:
+            return None
+        row = table.find(provider, model, self._clock.now_us())
+        return price(row, Usage(input_uncached=1000, output_text=1000)).total_nano_usd
 
     def _load_prices(self) -> None:
         try:
@@ -195,6 +281,7 @@ class Worker:
             if (now := _changed_ns(self._places.prices)) != seen:
                 seen = now
                 await asyncio.to_thread(self._load_prices)
+                self._resolver.price_anew()
 
     async def close_slow(self) -> None:
         """Close connections whose headers do not arrive."""

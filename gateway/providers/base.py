@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 import msgspec
@@ -29,6 +30,12 @@ class Outgoing(msgspec.Struct, frozen=True):
     path: str
     headers: Headers
     body: bytes
+    parts: AsyncIterator[bytes] | None = None
+    """Sent instead of `body` as they come: chunked, unless `length` says how long they are together.
+
+    Such a request is never sent twice, and what the iterator raises comes out of sending it.
+    """
+    length: int | None = None
 
 
 class Provider(Protocol):

@@ -10,15 +10,21 @@ from typing import Any, Literal
 
 import msgspec
 
+from gateway.providers.anthropic import Anthropic
 from gateway.providers.base import Provider
+from gateway.providers.gemini import Gemini
 from gateway.providers.openai import OpenAICompatible
 from gateway.providers.sandbox import MODELS, Sandbox
 from gateway.settings import ProviderSettings
 
-Api = Literal["openai"]
+Api = Literal["openai", "anthropic", "gemini"]
 """Whose API a provider has."""
 
-APIS: Mapping[Api, type[OpenAICompatible]] = {"openai": OpenAICompatible}
+APIS: Mapping[Api, type[OpenAICompatible | Anthropic | Gemini]] = {
+    "openai": OpenAICompatible,
+    "anthropic": Anthropic,
+    "gemini": Gemini,
+}
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -31,6 +37,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     include_usage: bool
     hang_up: Literal["stops", "goes_on", "unknown"]
     native: tuple[str, ...] = ()
+    surfaces: frozenset[str] = frozenset()
     keyless: bool = False
     source: tuple[str, ...]
     date: datetime.date
@@ -102,11 +109,13 @@ def _known(name: str, row: Row | None, said: ProviderSettings | None) -> Known:
         raise ValueError(f"providers.{name}.base_url: needed, as the catalog has no provider of this name")
     include_usage = changes.include_usage and (row.include_usage if row and not changes.base_url else True)
     try:
-        provider = APIS[row.api if row else "openai"](
+        provider = APIS[changes.api or (row.api if row else "openai")](
             name, base_url, include_usage=include_usage, ca_file=changes.ca_file
         )
     except ValueError as error:
         raise ValueError(f"providers.{name}.base_url: {error}") from error
+    if row is not None and row.surfaces and not changes.base_url:
+        provider.speaks = row.surfaces | {f"{row.api}.passthrough"}
     own_place = bool(changes.base_url) and not changes.api_key and not changes.api_key_env
     return Known(
         provider=provider,

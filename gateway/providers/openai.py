@@ -12,8 +12,16 @@ import msgspec
 
 from gateway.errors import Refused
 from gateway.providers.base import Headers, Origin, Outgoing
+from gateway.providers.retry_after import retry_after_s
 
-PATHS = {"openai.chat": "/chat/completions", "openai.embeddings": "/embeddings"}
+PATHS = {
+    "openai.chat": "/chat/completions",
+    "openai.embeddings": "/embeddings",
+    "openai.responses": "/responses",
+    "openai.completions": "/completions",
+}
+PASSED_ON = "openai.passthrough"
+"""What has no format of its own here; its path is below that of all others."""
 
 _FORWARDED = frozenset({b"content-type", b"accept", b"user-agent", b"idempotency-key"})
 _FORWARDED_PREFIXES = (b"openai-", b"x-stainless-")
@@ -31,7 +39,7 @@ _json = msgspec.json.Decoder()
 class OpenAICompatible:
     """One API at one base URL."""
 
-    speaks = frozenset(PATHS)
+    speaks = frozenset(PATHS) | {PASSED_ON}
 
     def __init__(
         self, name: str, base_url: str, *, include_usage: bool = True, owned_by: str = "", ca_file: str = ""
@@ -41,6 +49,7 @@ class OpenAICompatible:
         self.include_usage = include_usage
         self.origin, self._prefix = parse_base_url(base_url, ca_file=ca_file)
         self._paths = {surface: self._prefix + path for surface, path in PATHS.items()}
+        self._paths[PASSED_ON] = self._prefix
 
     def request(
         self,
@@ -91,15 +100,20 @@ def refused(name: str, status: int, headers: Headers, body: bytes) -> Refused:
         retryable=status in _RETRYABLE or status >= 500 or status < 400,
         code=code,
     )
-    error.retry_after_s = _retry_after_s(headers)
+    error.retry_after_s = retry_after_s(status, headers)
     return error
 
 
-class _Forwarded(dict[bytes, bool]):
+class Forwarded(dict[bytes, bool]):
     """Whether a client's header leaves, by its name; each name is looked at once."""
 
+    def __init__(self, names: frozenset[bytes], prefixes: tuple[bytes, ...]) -> None:
+        super().__init__()
+        self._names = names
+        self._prefixes = prefixes
+
     def __missing__(self, name: bytes) -> bool:
-        leaves = name in _FORWARDED or name.startswith(_FORWARDED_PREFIXES)
+        leaves = name in self._names or name.startswith(self._prefixes)
         if len(self) < _MOST_KEPT and len(name) <= _LONGEST_KEPT:
             self[name] = leaves
         return leaves
@@ -115,16 +129,22 @@ class _Accepted(dict[bytes, tuple[bytes, bytes]]):
         return asked
 
 
-_leaves = _Forwarded()
+_leaves = Forwarded(_FORWARDED, _FORWARDED_PREFIXES)
 _asked = _Accepted()
 
 
-def _headers(headers: dict[bytes, bytes], secret: str, *, stream: bool) -> Headers:
-    kept = [pair for pair in headers.items() if _leaves[pair[0]]]
+def forward(headers: dict[bytes, bytes], leaves: Forwarded, *, stream: bool) -> Headers:
+    """Return those of the client's headers that leave, and the codings we can read."""
+    kept = [pair for pair in headers.items() if leaves[pair[0]]]
     if b"content-type" not in headers:
         kept.append(_JSON)
     accepted = headers.get(b"accept-encoding")
     kept.append(_IDENTITY if stream or accepted is None else _asked[accepted])
+    return kept
+
+
+def _headers(headers: dict[bytes, bytes], secret: str, *, stream: bool) -> Headers:
+    kept = forward(headers, _leaves, stream=stream)
     if secret:
         kept.append((b"authorization", b"Bearer " + secret.encode()))
     return kept
@@ -166,15 +186,3 @@ def _message(detail: object) -> str:
     if isinstance(detail, list) and detail:
         return _message(detail[0])
     return ""
-
-
-def _retry_after_s(headers: Headers) -> float | None:
-    found = dict(headers)
-    for name, unit in ((b"retry-after-ms", 1000.0), (b"retry-after", 1.0)):
-        try:
-            wait = float(found[name]) / unit
-        except (KeyError, ValueError):
-            continue
-        if 0 <= wait < 86_400 * 7:
-            return wait
-    return None

@@ -9,6 +9,7 @@ from gateway.exchange import Exchange
 from gateway.providers.passed import PassedOn
 from gateway.routing.deployments import Deployment, Plan
 from gateway.routing.resolve import Resolver
+from gateway.settings import Retries
 from gateway.wire.passthrough_paths import check
 
 HEADER = b"x-tidegate-provider"
@@ -40,8 +41,10 @@ class Passing:
             provider = PassedOn(one.provider, place, parts=upload, length=length)
             return msgspec.structs.replace(one, provider=provider)
 
+        retries = plan.retries if place.repeatable else Retries(attempts=1)
         return msgspec.structs.replace(
             plan,
+            retries=retries,
             deployments=tuple(one for way in plan.deployments if (one := passed(way)) is not None),
             fallbacks=tuple(one for way in plan.fallbacks if (one := passed(way)) is not None),
             context_window_fallback=passed(plan.context_window_fallback),

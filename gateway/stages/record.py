@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from gateway.clock import Clock
-from gateway.errors import JournalFull
+from gateway.errors import JournalFull, StreamRefused
 from gateway.exchange import MESSAGE_CHARS, Exchange, full_text
 from gateway.wire.base import Peek
 from telemetry.journal import CUT_BYTES, DiskFull, Journal
@@ -142,7 +142,8 @@ def _verdict(exchange: Exchange) -> tuple[Status, str, str]:
     if client.gone:
         return "cancelled", "client_left", "the client hung up before its answer was finished"
     if error is not None:
-        return "error", type(error).__name__, full_text(error)
+        kind = error.code if isinstance(error, StreamRefused) else type(error).__name__
+        return "error", kind, full_text(error)
     if exchange.finding.error:
         return "error", "provider_stream_error", exchange.finding.error
     if client.finished:

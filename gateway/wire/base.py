@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
+from gateway.claims import Claims
 from gateway.errors import GatewayError
 from telemetry.records import Usage
 
@@ -19,8 +20,14 @@ class Peek(msgspec.Struct, frozen=True, kw_only=True):
     """The client itself asked for usage at the end of its stream."""
     parameters: dict[str, bool | int | float | str] = {}
     """Small settings worth a place on the row (`temperature`, `max_tokens`, `n` ...)."""
+    claims: Claims | None = None
+    """Whom the body says it is for, if it says so."""
     control: tuple[str, ...] = ()
     """Fields at the top of the body that are meant for a gateway, and not for a provider."""
+    keep: bool = False
+    """The provider keeps the answer, and may be asked for it by its id."""
+    previous: str = ""
+    """Id of an answer kept before: the one this request goes on from, or asks for."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,11 +37,17 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """The format's own end was seen: a stream's last event, a whole JSON document."""
     usage: Usage | None = None
     raw_usage: bytes = b""
+    output_uncounted: bool = False
+    """The answer ended before its output was counted: `usage` knows the input only."""
     finish_reason: str = ""
     response_model: str = ""
     response_id: str = ""
     error: str = ""
     """Message of an error that the provider put into the stream after a 200."""
+    service_tier: str = ""
+    """At which the provider served it, in its own words; prices depend on it."""
+    usage_due: Literal["here", "later", "elsewhere", "untold", "batch"] = "here"
+    """Where usage that this answer does not tell is counted; only what belongs here is estimated."""
 
 
 class Reading(Protocol):
@@ -55,6 +68,22 @@ class Reading(Protocol):
 
     def finding(self) -> Finding:
         """Say what was seen so far."""
+        ...
+
+
+class Conversation(Protocol):
+    """What a user has said in a request, and the place for what is remembered of them."""
+
+    anchor: int
+    """Index of the last user message."""
+    turns: list[str]
+    """What the user says in words, oldest first, as far as a few kilobytes reach back; empty: no question."""
+
+    def remember(self, block: str) -> bytes:
+        """Return the body with the block as one more text part of the last user message.
+
+        Every other value keeps its bytes. Called if there are turns; may raise BadRequest.
+        """
         ...
 
 
@@ -80,6 +109,10 @@ class Wire(Protocol):
 
         Every other value keeps its bytes.
         """
+        ...
+
+    def conversation(self, body: bytes) -> Conversation | None:
+        """Read what the user says; None if there is no place for memories in this format. Never raises."""
         ...
 
     def reading(self, *, stream: bool, strip_usage: bool) -> Reading:

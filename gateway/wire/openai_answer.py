@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.wire import document
 from gateway.wire.base import Finding
 from gateway.wire.openai_usage import parse_usage
 
@@ -23,45 +24,25 @@ class _Answer(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: msgspec.Raw = _ABSENT
     error: msgspec.Raw = _ABSENT
+    service_tier: Any = ""
 
 
 _decoder = msgspec.json.Decoder(_Answer)
 _errors = msgspec.json.Decoder()
 
 
-class DocumentReading:
-    """Keeps references to the pieces as they pass and reads them once, at the end."""
+class DocumentReading(document.DocumentReading):
+    """Reads a chat completion, or a list of embeddings."""
 
-    __slots__ = ("_finding", "_pieces")
+    __slots__ = ()
 
     def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._finding: Finding | None = None
-
-    @property
-    def began(self) -> bool:
-        """Whether any byte of the document has been seen."""
-        return bool(self._pieces)
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Return the chunk as it is."""
-        if chunk:
-            self._pieces.append(chunk)
-        return chunk
-
-    def end(self) -> bytes:
-        """Read the document; hold nothing back."""
-        self._finding = _read(self._pieces, complete=True)
-        return b""
-
-    def finding(self) -> Finding:
-        """Say what the document says; `complete` only if it parses and the answer was ended."""
-        return self._finding or _read(self._pieces, complete=False)
+        super().__init__(_read)
 
 
-def _read(pieces: list[bytes], *, complete: bool) -> Finding:
+def _read(body: bytes, complete: bool) -> Finding:  # noqa: FBT001 - as DocumentReading calls it
     try:
-        said = _decoder.decode(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        said = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Finding()
     raw_usage = object_bytes(said.usage) if said.usage is not _ABSENT else b""
@@ -78,6 +59,7 @@ def _read(pieces: list[bytes], *, complete: bool) -> Finding:
         response_model=said.model if isinstance(said.model, str) else "",
         response_id=said.id if isinstance(said.id, str) else "",
         error=error_message(said.error) if said.error is not _ABSENT else "",
+        service_tier=said.service_tier if isinstance(said.service_tier, str) else "",
     )
 
 

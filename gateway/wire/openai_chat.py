@@ -12,13 +12,15 @@ import msgspec
 from gateway.errors import GatewayError
 from gateway.wire import openai_body, openai_errors, openai_words
 from gateway.wire.base import Peek, Reading
+from gateway.wire.claiming import Claiming, claimed
 from gateway.wire.openai_answer import DocumentReading
+from gateway.wire.openai_memory import ChatConversation
 from gateway.wire.openai_stream import StreamReading
 
 _ABSENT = msgspec.Raw(b"")
 
 
-class _Body(msgspec.Struct):
+class _Body(Claiming):
     model: str | None = None
     messages: msgspec.Raw = _ABSENT
     stream: bool | None = None
@@ -35,16 +37,11 @@ class _Body(msgspec.Struct):
     service_tier: Any = None
 
 
-class _StreamOptions(msgspec.Struct):
-    include_usage: Any = None
-
-
 class _Format(msgspec.Struct):
     type: Any = None
 
 
 _bodies = msgspec.json.Decoder(_Body)
-_stream_options = msgspec.json.Decoder(_StreamOptions)
 _formats = msgspec.json.Decoder(_Format)
 _lists = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -62,16 +59,23 @@ class OpenAIChat:
         named = openai_body.check_model(said.model)
         if said.messages is _ABSENT:
             raise openai_body.missing("messages")
+        claims, control = claimed(said)
         return Peek(
             model=named,
             stream=bool(said.stream),
-            wants_usage=bool(said.stream) and _wants_usage(said.stream_options),
+            wants_usage=bool(said.stream) and openai_body.wants_usage(said.stream_options),
             parameters=_parameters(said),
+            claims=claims,
+            control=control,
         )
 
     def rewrite(self, body: bytes, *, model: str, ask_usage: bool, drop: tuple[str, ...] = ()) -> bytes:
         """Return the body asking for `model` (and for usage in its stream)."""
         return openai_body.rewrite(body, model=model, ask_usage=ask_usage, drop=drop)
+
+    def conversation(self, body: bytes) -> ChatConversation:
+        """Read what the user says."""
+        return ChatConversation(body)
 
     def reading(self, *, stream: bool, strip_usage: bool) -> Reading:
         """Return a reader for one answer."""
@@ -88,15 +92,6 @@ class OpenAIChat:
     def broken(self, error: GatewayError) -> bytes:
         """Render an error as the last event of a stream that has begun."""
         return openai_errors.event(error)
-
-
-def _wants_usage(options: msgspec.Raw) -> bool:
-    if options is _ABSENT:
-        return False
-    try:
-        return _stream_options.decode(options).include_usage is True
-    except msgspec.DecodeError:
-        return False
 
 
 _SCALARS = (

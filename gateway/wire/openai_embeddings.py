@@ -12,12 +12,13 @@ import msgspec
 from gateway.errors import GatewayError
 from gateway.wire import openai_body, openai_errors, openai_words
 from gateway.wire.base import Peek, Reading
+from gateway.wire.claiming import Claiming, claimed
 from gateway.wire.openai_answer import DocumentReading
 
 _ABSENT = msgspec.Raw(b"")
 
 
-class _Body(msgspec.Struct):
+class _Body(Claiming):
     model: str | None = None
     input: msgspec.Raw = _ABSENT
     dimensions: Any = None
@@ -44,11 +45,15 @@ class OpenAIEmbeddings:
         for name in ("dimensions", "encoding_format"):
             if (kept := openai_body.small(getattr(said, name))) is not None:
                 parameters[name] = kept
-        return Peek(model=named, parameters=parameters)
+        claims, control = claimed(said)
+        return Peek(model=named, parameters=parameters, claims=claims, control=control)
 
     def rewrite(self, body: bytes, *, model: str, ask_usage: bool, drop: tuple[str, ...] = ()) -> bytes:  # noqa: ARG002 - no streams
         """Return the body asking for `model`."""
         return openai_body.rewrite(body, model=model, ask_usage=False, drop=drop)
+
+    def conversation(self, body: bytes) -> None:
+        """Say that there is no place for memories."""
 
     def reading(self, *, stream: bool, strip_usage: bool) -> Reading:  # noqa: ARG002 - no streams
         """Return a reader for one answer."""

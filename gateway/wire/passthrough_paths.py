@@ -37,6 +37,11 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
             return self.path
         return self.path.replace(f"/models/{self.model}", f"/models/{quote(model, safe='')}", 1)
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether a second try can do no harm: it reads, or a model answers; it does not make a thing twice."""
+        return self.method in {"GET", "HEAD"} or self.operation.partition(".")[0] in _ANSWERED
+
     def keeps(self, content_type: str) -> bool:
         """Say whether an answer of this type is text to be read and recorded; files are not."""
         return self.operation not in _FILES and _TEXT.match(content_type) is not None
@@ -65,6 +70,7 @@ _OPERATIONS: dict[str, frozenset[str]] = {
 _MODEL_METHODS = frozenset(
     {"predict", "predictLongRunning", "batchGenerateContent", "asyncBatchEmbedContent", "generateAnswer"}
 )
+_ANSWERED = frozenset({"images", "audio", "moderations", "rerank", "responses"})
 _FILES = frozenset({"files.content", "videos.content", "containers.content", "skills.content"})
 _TEXT = re.compile(r"text/|application/(?:[\w.+-]*(?:json|xml|yaml)\b|x-www-form-urlencoded)", re.IGNORECASE)
 

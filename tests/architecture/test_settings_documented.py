@@ -16,6 +16,8 @@ EXAMPLE = Path(__file__).parents[2] / "tidegate.example.yaml"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
 SAMPLES = ("keys", "providers", "routes", "prices")
 """Sections that are empty by default, so that the example shows one of each."""
+GENERAL = ("timeouts", "retries", "breaker")
+"""What a route may say for itself."""
 
 
 def fields(shape: inspect.Type, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -44,8 +46,8 @@ PLACES = list(fields(inspect.type_info(Settings)))
 
 @pytest.mark.parametrize("pattern", PLACES, ids=".".join)
 def test_a_setting_stands_in_the_example_with_a_comment(pattern):
-    if pattern[:3] == ("routes", "*", "timeouts") and len(pattern) == 4:
-        pattern = ("timeouts", pattern[3])  # the same four as the general ones, which are all written out
+    if pattern[:2] == ("routes", "*") and len(pattern) == 4 and pattern[2] in GENERAL:
+        pattern = pattern[2:]  # the same as the general ones, which are all written out
     lines = [line for place, line in TREE.lines.items() if matches(place, pattern)]
     rows = TEXT.splitlines()
 

@@ -21,6 +21,7 @@ HEAVY = (
     "clickhouse_connect",
     "pyarrow",
     "numpy",
+    "memory",
 )
 PROGRAM = """
 import sys

@@ -44,7 +44,9 @@ def main(rounds: int) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tg-bench-")))
         backend, port = rig.free_port(), rig.free_port()
         stack.enter_context(rig.answers(backend))
-        worker = stack.enter_context(rig.tidegate(folder / "house", port, backend, command=HUB, memory=True))["worker"]
+        worker = stack.enter_context(rig.tidegate(folder / "house", port, backend, command=HUB, memory=True))[
+            "worker"
+        ]
         url = f"http://127.0.0.1:{port}/v1/chat/completions"
         costs: dict[str, list[float]] = {}
         for _ in range(rounds):

@@ -151,7 +151,9 @@ def tidegate(
     """Run a whole house with one worker, alone on core 0; yield its processes by role."""
     folder.mkdir()
     config = folder / "tidegate.yaml"
-    config.write_text(CONFIG.format(folder=folder, port=port, backend=backend, memory=msgspec.json.encode(memory).decode()))
+    config.write_text(
+        CONFIG.format(folder=folder, port=port, backend=backend, memory=msgspec.json.encode(memory).decode())
+    )
     environ = {name: value for name, value in environment().items() if name != "PYTHONDONTWRITEBYTECODE"}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

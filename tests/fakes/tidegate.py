@@ -62,26 +62,36 @@ class Tidegate:
     """`tidegate serve` and what a test may want to do to it."""
 
     def __init__(
-        self, folder: Path, config: Mapping[str, Any] | None = None, *, env: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        config: Mapping[str, Any] | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        module: str = "gateway",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        settings: dict[str, Any] = {"data_dir": str(folder / "data"), **(config or {})}
+        settings: dict[str, Any] = {
+            "data_dir": str(folder / "data"),
+            "memory": {"enabled": False},  # making the model takes 1.6 s of CPU: tests of memory ask for it
+            **(config or {}),
+        }
         self.data = Path(settings["data_dir"])
         settings["server"] = {"port": self.port, **settings.get("server", {})}
         self.config = folder / "tidegate.yaml"
         self.config.write_text(yaml.safe_dump(settings))
-        ours = ("TIDEGATE_", "OPENAI_", "HTTP_PROXY", "HTTPS_PROXY")
+        ours = ("TIDEGATE_", "OPENAI_", "ANTHROPIC_", "HTTP_PROXY", "HTTPS_PROXY")
         keep = {name: value for name, value in environment().items() if not name.upper().startswith(ours)}
         self._env = {**keep, **(env or {})}
         self._log = folder / "house.log"
+        self._module = module
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
         """Start it and return when it answers."""
-        command = [sys.executable, "-m", "gateway", "serve", "--config", str(self.config)]
+        command = [sys.executable, "-m", self._module, "serve", "--config", str(self.config)]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, env=self._env, stdout=log, stderr=log, cwd=self.folder, start_new_session=True

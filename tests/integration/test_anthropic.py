@@ -49,7 +49,11 @@ def upstream() -> Iterator[Provider]:
 @pytest.fixture(scope="module")
 def gate(upstream: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tidegate]:
     providers = {"anthropic": {"base_url": upstream.base_url, "api_key": KEY}}
-    config = {"providers": providers, "memory": {"enabled": False}}
+    config = {
+        "providers": providers,
+        "memory": {"enabled": False},
+        "retries": {"attempts": 1},  # a refusal is looked at by itself
+    }
     with Tidegate(tmp_path_factory.mktemp("anthropic"), config) as house:
         eventually(lambda: _paid(house), what="the price table")
         yield house

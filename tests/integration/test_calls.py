@@ -117,7 +117,7 @@ def test_every_answer_names_its_event_even_an_error(house: Tidegate) -> None:
 
 
 def test_an_unknown_path_and_a_wrong_method_are_told_apart(house: Tidegate) -> None:
-    missing, method = house.get("/v1/nothing-here"), house.get("/v1/chat/completions")
+    missing, method = house.get("/nothing-here"), house.get("/v1/embeddings")
 
     assert (missing.status, method.status) == (404, 405)
     assert set(missing.json()["error"]) == {"message", "type", "param", "code"}
@@ -143,7 +143,7 @@ def test_ready_names_each_sink_with_its_last_success(house: Tidegate) -> None:
 
     sinks = {sink["name"]: sink for sink in reply.json()["sinks"]}
     assert reply.json()["status"] == "ready", reply.body
-    assert set(sinks) == {"journal", "hub", "telemetry", "store", "collector"}
+    assert set(sinks) == {"journal", "hub", "routes", "telemetry", "store", "collector"}
     assert sinks["collector"]["last_success"] > "2026"
     assert sinks["journal"]["last_success"] > "2026"
 

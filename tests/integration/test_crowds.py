@@ -168,7 +168,8 @@ def test_an_http_1_0_client_gets_an_answer_that_ends_with_the_connection(
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("/health/live", 200), ("/v1/models", 200), (CHAT, 405), ("/nothing", 404)]
+    ("path", "status"),
+    [("/health/live", 200), ("/v1/models", 200), ("/v1/embeddings", 405), ("/nothing", 404)],
 )
 def test_head_is_answered_without_a_body(gateway: Tidegate, path: str, status: int) -> None:
     with raw(gateway) as connection, closing(connection.makefile("rb")) as incoming:

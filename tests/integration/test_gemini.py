@@ -64,6 +64,7 @@ def gate(upstream: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "keys": [{"name": "app", "hash": hashlib.sha256(OURS.encode()).hexdigest()}],
         "routes": {"smart": {"deployments": [{"model": f"gemini/{MODEL}"}]}},
         "memory": {"enabled": False},
+        "retries": {"attempts": 1},  # a refusal is looked at by itself
     }
     with Tidegate(tmp_path_factory.mktemp("gemini"), config) as house:
         yield house

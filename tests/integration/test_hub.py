@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,10 +16,12 @@ from aiohttp import ClientSession, UnixConnector, web
 
 from gateway.link import LinkClient
 from gateway.places import Places
+from gateway.principal import Principal
 from gateway.processes.children import PROGRAMS
 from gateway.processes.doors import bind_unix
 from gateway.processes.lifeline import Seat, settings_file
-from gateway.settings import ProviderSettings, Settings
+from gateway.recollection import RECALL, Asker, Question, Recollection
+from gateway.settings import Embedder, Memory, ProviderSettings, Settings
 from tests.fakes.waiting import until
 
 
@@ -40,11 +43,14 @@ async def provider_port() -> AsyncIterator[int]:
 
 
 @pytest.fixture
-async def hub(tmp_path: Path, provider_port: int) -> AsyncIterator[tuple[asyncio.subprocess.Process, Places]]:
+async def hub(
+    tmp_path: Path, provider_port: int, request: pytest.FixtureRequest
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, Places]]:
+    memory = getattr(request, "param", Memory(enabled=False))
     own = ProviderSettings(base_url=f"http://127.0.0.1:{provider_port}/v1", api_key="sk-test")
     places = Places(data=tmp_path, run=tmp_path)
     http, link = bind_unix(places.hub), bind_unix(places.link)
-    settings_fd = settings_file(Settings(providers={"own": own}))
+    settings_fd = settings_file(Settings(providers={"own": own}, memory=memory))
     seat = Seat(
         role="hub",
         settings_fd=settings_fd,
@@ -94,8 +100,11 @@ async def test_it_answers_workers_pushes_the_model_lists_and_reports(
             metrics = await answer.text()
         assert "tidegate_hub_link_workers 2\n" in metrics
         assert "tidegate_hub_listed_providers 1\n" in metrics
-        async with session.get("http://hub/nothing") as answer:
-            assert answer.status == 404
+        for path in ("nothing", "internal/capture"):
+            async with session.get(f"http://hub/{path}") as answer:
+                assert answer.status == 404
+        async with session.get("http://hub/api/memories?user_id=alice") as answer:
+            assert (answer.status, (await answer.json())["error"]["code"]) == (404, "memory_disabled")
 
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
@@ -108,10 +117,54 @@ async def test_it_answers_workers_pushes_the_model_lists_and_reports(
     await newcomer.close()
 
 
+NOWHERE = Memory(embedder=Embedder(base_url="http://127.0.0.1:1/v1", model="none", dimensions=8))
+
+
+@pytest.mark.parametrize("hub", [NOWHERE], indirect=True)
+async def test_it_serves_while_its_memory_opens_and_recalls_by_words_while_the_embedder_is_away(
+    hub: tuple[asyncio.subprocess.Process, Places],
+) -> None:
+    process, places = hub
+    worker = LinkClient(str(places.link))
+    worker.start()
+    assert await worker.wait_connected(10)
+    question = Question(asker=Asker(project="p", environment="prod", user_id="alice"), query="my dog Rex")
+    principal = msgspec.json.encode(Principal(key_id="k", project="p")).decode()
+
+    async with ClientSession(connector=UnixConnector(path=str(places.hub))) as session:
+        opening = time.monotonic() + 20
+        while (await health(session))["memory"]["error"]:
+            assert time.monotonic() < opening
+            assert await worker.call("ping", 1, timeout_s=5) == 1
+        told = await worker.call(RECALL, question, timeout_s=5)
+        assert msgspec.convert(told, Recollection).status == "empty"
+        added = {"text": "my dog is called Rex", "user_id": "alice"}
+        headers = {"x-tidegate-principal": principal}
+        async with session.post("http://hub/api/memories", json=added, headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
+        told = await worker.call(RECALL, question, timeout_s=5)
+        found = msgspec.convert(told, Recollection)
+        assert (found.status, found.reason) == ("injected", "embedder_unavailable")
+        assert "Rex" in found.block
+        async with session.get("http://hub/metrics") as answer:
+            assert 'tidegate_memory_recalls_total{status="injected"} 1' in await answer.text()
+
+    process.send_signal(signal.SIGTERM)
+    _, log = await process.communicate()
+    assert process.returncode == 0
+    assert b"Traceback" not in log
+    await worker.close()
+
+
+async def health(session: ClientSession) -> dict[str, Any]:
+    async with session.get("http://hub/health") as answer:
+        return msgspec.json.decode(await answer.read(), type=dict[str, Any])
+
+
 async def test_hub_and_supervisor_import_nothing_heavy() -> None:
     code = (
         "import sys, gateway.processes.hub, gateway.processes.supervisor\n"
-        "heavy = {'fastapi', 'starlette', 'pydantic', 'chdb', 'pyarrow', 'litellm', 'qdrant_client', 'aiohttp'}\n"
+        "heavy = {'fastapi', 'starlette', 'pydantic', 'chdb', 'pyarrow', 'litellm', 'qdrant_client', 'aiohttp', 'numpy', 'qdrant_edge', 'onnxruntime'}\n"
         "sys.exit(','.join(sorted(heavy & set(sys.modules))) or None)"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stderr=asyncio.subprocess.PIPE)

@@ -17,7 +17,21 @@ SCRIPT = Path(__file__).parents[1] / "e2e/clients/openai_python.py"
 
 
 @pytest.mark.parametrize(
-    "what", ["chat", "stream", "several", "tools", "structured", "embeddings", "errors", "cut", "models"]
+    "what",
+    [
+        "chat",
+        "stream",
+        "several",
+        "tools",
+        "structured",
+        "embeddings",
+        "errors",
+        "cut",
+        "models",
+        "responses",
+        "response_tools",
+        "completions",
+    ],
 )
 def test_openai_python_works_unchanged(house: Tidegate, what: str) -> None:
     command = [sys.executable, str(SCRIPT), f"{house.url}/v1", what, "sandbox/echo"]

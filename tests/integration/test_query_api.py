@@ -18,13 +18,22 @@ from telemetry.collector import Pipe
 from telemetry.delivery import StoreConsumer
 from telemetry.follower import Follower
 from telemetry.migrate import migrate
-from telemetry.records import Answer, Attempt, Cost, Opened, Request
+from telemetry.records import Answer, Attempt, Cost, Injection, Opened, Request
 from telemetry.store.base import Parameter, Row, Store, StoreAway, TooExpensive
 from telemetry.store.server import open_server
 from tests.fakes.ledger import BASE_US, SegmentWriter, call, outcome, payload, settled, start_front, whole
 from tests.fakes.memory_ledger import MemoryLedger
 
 TODAY = datetime.fromtimestamp(BASE_US / 1e6, UTC).date()
+REMEMBERED = Injection(
+    status="injected",
+    ids=("m-1", "m-2"),
+    scores=(0.9, 0.5),
+    tokens=40,
+    latency_us=3_000,
+    block="- She lives in Lisbon",
+    anchor=2,
+)
 STRANGE = "a/b?c=ü & \"d\" 'e' \\f"
 
 
@@ -51,7 +60,9 @@ def fill(store: Store, journal: Path) -> None:
     writer.write(Opened(call(300, user_id="u2", event_id="lost")))
     body = b'{"messages":[{"role":"user","content":"hi"}]}'
     writer.write(
-        Request(payload(400, body)), settled(400, event_id="bodies"), Answer(payload(400, b"data: \xff\n\n"))
+        Request(payload(400, body)),
+        settled(400, how=outcome(memory=REMEMBERED), event_id="bodies", memory="read"),
+        Answer(payload(400, b"data: \xff\n\n")),
     )
     # as many calls at the very same moment as fit a page: the id decides their order
     for number in range(500, 506):
@@ -158,6 +169,21 @@ def test_one_call_comes_with_what_was_said(client: TestClient) -> None:
     assert failed["attempts"][0]["error_message"] == "slow down"
     assert failed["cost_nano_usd"] is failed["cost_usd"] is None
     assert failed["cost_reason"] == "no_usage"
+
+
+def test_a_call_tells_what_was_remembered_in_it(client: TestClient) -> None:
+    one = ask(client, f"/api/calls/{call(400).call_id}")
+    (listed,) = ask(client, "/api/events/bodies")["calls"]
+    facts = {
+        "switch": "read",
+        "status": "injected",
+        "ids": ["m-1", "m-2"],
+        "scores": [0.9, 0.5],
+        "tokens": 40,
+        "latency_us": 3_000,
+    }
+    assert one["memory"] == {**facts, "block": "- She lives in Lisbon", "anchor": 2}
+    assert listed["memory"] == {**facts, "block": "", "anchor": -1}
 
 
 def test_an_event_is_its_calls_oldest_first_with_totals(client: TestClient) -> None:

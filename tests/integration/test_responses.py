@@ -51,7 +51,8 @@ def place(folder: Path, scripts: dict[str, Scripts], **config: Any) -> Iterator[
             name: {"base_url": f"{provider.base_url}/v1", "api_key": f"sk-{name}"}
             for name, provider in providers.items()
         }
-        house = Tidegate(folder, {"providers": settings, "keys": KEYS, **config})
+        once = {"attempts": 1}  # a refusal is looked at by itself
+        house = Tidegate(folder, {"providers": settings, "keys": KEYS, "retries": once, **config})
         yield Place(stack.enter_context(house), providers)
 
 

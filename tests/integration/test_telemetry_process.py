@@ -20,8 +20,9 @@ from typing_extensions import override
 
 from gateway.places import Places
 from gateway.processes.lifeline import Seat, settings_file
-from gateway.settings import ClickHouse, Settings
-from tests.fakes.ledger import SegmentWriter, call, start_front, whole
+from gateway.settings import ClickHouse, Memory, Settings
+from telemetry.records import Opened, Request
+from tests.fakes.ledger import SegmentWriter, call, payload, settled, start_front, whole
 
 PRINCIPAL = {"x-tidegate-principal": '{"project":"p1","open":false}'}
 
@@ -30,13 +31,13 @@ class UnixConnection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=10)
+        super().__init__("localhost", timeout=60)
         self._path = path
 
     @override
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(10)
+        self.sock.settimeout(60)
         self.sock.connect(str(self._path))
 
 
@@ -188,3 +189,22 @@ def test_it_does_not_outlive_its_supervisor(house: House) -> None:
     os.close(house._write_end)
     house._write_end = -1
     house.process.wait(10)
+
+
+def test_without_a_hub_the_ledger_is_filled_and_what_was_said_waits(house: House) -> None:
+    writer = SegmentWriter(house.places.journal, "w1")
+    said = msgspec.structs.replace(payload(1, b"{}"), remember=True)
+    writer.write(Opened(call(1, event_id="alone")), Request(said), settled(1, event_id="alone"))
+    house.until("/api/events/alone", lambda body: len(body["calls"]) == 1)
+    waiting = house.until("/health", lambda body: body["capture"]["last_error"])
+    assert waiting["ok"]
+    assert waiting["capture"]["lag_bytes"] > 0
+
+
+def test_with_the_memory_off_nobody_follows_the_journal_for_it(folder: Path, run: Path) -> None:
+    house = House(folder, run, Settings(memory=Memory(enabled=False)))
+    try:
+        house.until("/health", lambda body: body["ok"] and body["capture"] is None)
+        assert not list(house.places.journal.glob("memory.*"))
+    finally:
+        house.stop()

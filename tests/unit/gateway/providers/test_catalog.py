@@ -67,6 +67,12 @@ def test_settings_change_a_row():
     assert "gpt-" in known.prefixes
 
 
+def test_a_place_of_ones_own_may_have_any_of_the_apis():
+    said = {"mine": ProviderSettings(base_url="http://localhost:9", api="anthropic")}
+
+    assert "anthropic.messages" in build(said, catalog)["mine"].provider.speaks
+
+
 def test_a_place_of_ones_own_needs_no_key():
     known = made("vllm", ProviderSettings(base_url="http://localhost:8000/v1", models=("org/model",)))
 
@@ -92,3 +98,25 @@ def test_a_local_provider_is_listed_only_if_it_was_asked_for():
 def test_a_setting_at_fault_is_named(name, said, setting):
     with pytest.raises(ValueError, match=setting):
         build({name: said}, catalog)
+
+
+def test_a_provider_is_asked_only_in_what_it_speaks():
+    assert "openai.responses" in made("openai").provider.speaks
+    assert "openai.responses" in made("xai").provider.speaks
+    assert "openai.completions" not in made("xai").provider.speaks
+    assert "openai.responses" not in made("mistral").provider.speaks
+
+
+def test_a_place_of_ones_own_may_speak_everything():
+    own = made("mistral", ProviderSettings(base_url="http://127.0.0.1:1/v1"))
+
+    assert own.provider.speaks == OpenAICompatible.speaks
+
+
+def test_every_surface_a_row_names_is_one():
+    known = OpenAICompatible.speaks
+
+    for name, row in catalog.rows.items():
+        if row.api == "openai":
+            assert row.surfaces <= known, name
+            assert {surface for surface in row.native if surface.startswith("openai.")} <= known, name

@@ -99,6 +99,11 @@ def test_a_route_keeps_its_fallbacks_and_all_of_them_are_asked_at_the_place() ->
     assert (asked.method, asked.path) == ("POST", "/v1/images/generations")
 
 
+@pytest.mark.parametrize(("path", "attempts"), [("/v1/images/generations", 3), ("/v1/fine_tuning/jobs", 1)])
+def test_only_what_does_no_harm_twice_is_tried_again(path: str, attempts: int) -> None:
+    assert stage().plan(exchange(path, b'{"model":"openai/a"}')).retries.attempts == attempts
+
+
 def test_what_no_model_names_is_tried_once() -> None:
     assert stage().plan(exchange("/v1/files", method="GET")).retries.attempts == 1
     named = stage().plan(exchange("/v1/images/generations", b'{"model": "gpt-image-1"}'))

@@ -65,3 +65,9 @@ def test_content_has_begun_with_the_first_byte():
 )
 def test_an_error_in_the_document_is_told(error, said):
     assert read(b'{"error":' + error + b"}").error == said
+
+
+@pytest.mark.parametrize(("said", "tier"), [(b'"flex"', "flex"), (b"null", ""), (b"7", "")])
+def test_the_service_tier_is_the_one_that_the_answer_names(said, tier):
+    assert read(DOCUMENT[:-1] + b',"service_tier":' + said + b"}").service_tier == tier
+    assert read(DOCUMENT[:-1] + b',"service_tier":' + said + b"}").usage == FOUND.usage

@@ -176,3 +176,23 @@ def test_text_is_kept_and_files_are_not(operation, content_type, keeps):
     place = Place(family="openai", method="GET", path="/x", operation=operation)
 
     assert place.keeps(content_type) is keeps
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "repeatable"),
+    [
+        ("POST", "/v1/images/generations", True),
+        ("POST", "/v1/moderations", True),
+        ("GET", "/v1/files/f-1", True),
+        ("POST", "/v1/batches", False),
+        ("POST", "/v1/fine_tuning/jobs", False),
+        ("DELETE", "/v1/files/f-1", False),
+    ],
+)
+def test_what_a_second_try_might_make_twice_is_tried_once(
+    method: str, path: str, *, repeatable: bool
+) -> None:
+    place = find(method, path, anthropic=False, gemini=False)
+
+    assert place is not None
+    assert place.repeatable == repeatable
