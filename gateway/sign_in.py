@@ -44,7 +44,7 @@ button{{margin-top:.6rem}}[role=alert]{{color:#c0362c}}</style></head><body>
 <label>A key of this gateway <input type="password" name="key" required autofocus
  autocomplete="current-password" placeholder="tg-..."></label>
 <button>Sign in</button></form>
-<p>It shows the calls of its project, for twelve hours or until the browser is closed.
+<p>It shows the calls of its project and environment, for twelve hours or until the browser is closed.
 <code>tidegate key</code> makes one.</p></body></html>"""
 
 

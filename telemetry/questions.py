@@ -42,14 +42,19 @@ Who = Literal["event_id", "thread_id", "user_id"]
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """Whose calls may be seen: those of a project, or all."""
+    """Whose calls may be seen: those of one environment of a project, or all."""
 
     project: str = ""
+    environment: str = ""
     open: bool = False
 
     def parameters(self) -> dict[str, Parameter]:
-        """The part of every query's parameters that keeps projects apart."""
-        return {"project": self.project, "any_project": int(self.open)}
+        """The part of every query's parameters that keeps projects and environments apart."""
+        return {
+            "project": self.project,
+            "environment": self.environment,
+            "anybodys": int(self.open),
+        }
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):

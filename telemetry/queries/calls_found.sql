@@ -3,12 +3,12 @@
 SELECT
     {{call_columns}}
 FROM spans
-WHERE ({any_project:UInt8} = 1 OR project = {project:String})
+WHERE ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String}))
   AND toStartOfHour(started_at) IN (
     SELECT DISTINCT toStartOfHour(started_at) FROM (
         SELECT started_at
         FROM span_index
-        WHERE ({any_project:UInt8} = 1 OR project = {project:String}) AND key = {key:String} AND value = {value:String}
+        WHERE ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String})) AND key = {key:String} AND value = {value:String}
           AND (started_at, call_id) < (fromUnixTimestamp64Micro({before_us:Int64}, 'UTC'), {before_id:String})
         ORDER BY started_at DESC, call_id DESC
         LIMIT {index_limit:UInt32}
@@ -17,7 +17,7 @@ WHERE ({any_project:UInt8} = 1 OR project = {project:String})
   AND call_id IN (
     SELECT call_id
     FROM span_index
-    WHERE ({any_project:UInt8} = 1 OR project = {project:String}) AND key = {key:String} AND value = {value:String}
+    WHERE ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String})) AND key = {key:String} AND value = {value:String}
       AND (started_at, call_id) < (fromUnixTimestamp64Micro({before_us:Int64}, 'UTC'), {before_id:String})
     ORDER BY started_at DESC, call_id DESC
     LIMIT {index_limit:UInt32}

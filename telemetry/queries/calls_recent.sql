@@ -2,7 +2,7 @@
 SELECT
     {{call_columns}}
 FROM spans
-WHERE ({any_project:UInt8} = 1 OR project = {project:String})
+WHERE ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String}))
   AND started_at <= fromUnixTimestamp64Micro({before_us:Int64}, 'UTC')
   AND (started_at, call_id) < (fromUnixTimestamp64Micro({before_us:Int64}, 'UTC'), {before_id:String})
   AND ({model:String} = '' OR model = {model:String} OR served_model = {model:String})

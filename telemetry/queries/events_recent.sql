@@ -5,7 +5,7 @@ SELECT
     max(spans.started_at) AS last_at,
     toUnixTimestamp64Micro(last_at) AS last_us
 FROM spans
-WHERE ({any_project:UInt8} = 1 OR project = {project:String})
+WHERE ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String}))
   AND spans.started_at >= fromUnixTimestamp64Micro({from_us:Int64}, 'UTC')
   AND spans.started_at <= fromUnixTimestamp64Micro({to_us:Int64}, 'UTC')
   AND ({model:String} = '' OR model = {model:String} OR served_model = {model:String})
@@ -20,7 +20,7 @@ WHERE ({any_project:UInt8} = 1 OR project = {project:String})
         SELECT call_id
         FROM span_payloads
         WHERE {text:String} != ''
-          AND ({any_project:UInt8} = 1 OR project = {project:String})
+          AND ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String}))
           AND started_at >= fromUnixTimestamp64Micro({from_us:Int64}, 'UTC')
           AND started_at <= fromUnixTimestamp64Micro({to_us:Int64}, 'UTC')
           AND positionCaseInsensitiveUTF8(preview, {text:String}) > 0

@@ -14,17 +14,17 @@ SELECT
     toUnixTimestamp64Micro(min(spans.started_at)) AS first_us,
     toInt64(max(toUnixTimestamp64Micro(spans.started_at) + toInt64(spans.total_us))) - first_us AS total_us
 FROM spans
-WHERE ({any_project:UInt8} = 1 OR project = {project:String})
+WHERE ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String}))
   AND toStartOfHour(started_at) IN (
     SELECT DISTINCT toStartOfHour(started_at)
     FROM span_index
-    WHERE ({any_project:UInt8} = 1 OR project = {project:String})
+    WHERE ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String}))
       AND key = 'event_id' AND value IN {ids:Array(String)}
   )
   AND call_id IN (
     SELECT call_id
     FROM span_index
-    WHERE ({any_project:UInt8} = 1 OR project = {project:String})
+    WHERE ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String}))
       AND key = 'event_id' AND value IN {ids:Array(String)}
   )
 GROUP BY spans.event_id

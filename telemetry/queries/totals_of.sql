@@ -11,14 +11,14 @@ SELECT
     toUnixTimestamp64Micro(min(started_at)) AS first_us,
     toUnixTimestamp64Micro(max(started_at)) AS last_us
 FROM spans
-WHERE ({any_project:UInt8} = 1 OR project = {project:String})
+WHERE ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String}))
   AND toStartOfHour(started_at) IN (
     SELECT DISTINCT toStartOfHour(started_at)
     FROM span_index
-    WHERE ({any_project:UInt8} = 1 OR project = {project:String}) AND key = {key:String} AND value = {value:String}
+    WHERE ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String})) AND key = {key:String} AND value = {value:String}
   )
   AND call_id IN (
     SELECT call_id
     FROM span_index
-    WHERE ({any_project:UInt8} = 1 OR project = {project:String}) AND key = {key:String} AND value = {value:String}
+    WHERE ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String})) AND key = {key:String} AND value = {value:String}
   )

@@ -11,7 +11,7 @@ SELECT
     sum(usage_daily.output_tokens) AS output_tokens,
     sum(usage_daily.cost_nano_usd) AS cost_nano_usd
 FROM usage_daily
-WHERE ({any_project:UInt8} = 1 OR project = {project:String})
+WHERE ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String}))
   AND user_id = {user_id:String}
   AND usage_daily.day >= toDate({from_day:String}) AND usage_daily.day <= toDate({to_day:String})
 GROUP BY day, model

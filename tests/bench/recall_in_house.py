@@ -9,11 +9,13 @@ p95 stays within twice what it is alone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import random
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -71,24 +73,39 @@ async def measure(house: Tidegate, questions: int, how: str) -> None:
 
 
 def call(port: int, user: str) -> None:
-    """Make calls whose words are remembered, one after the other."""
+    """Make calls one after the other; what a user says is recalled for and remembered, too."""
     connection, chance, number = HTTPConnection("127.0.0.1", port), random.Random(user), 0
+    headers = {"content-type": "application/json"} | ({"x-tidegate-user-id": user} if user else {})
     while True:
         number += 1
         message = {"role": "user", "content": sentence(chance, number)}
         body = msgspec.json.encode({"model": "sandbox/echo", "messages": [message]})
-        headers = {"content-type": "application/json", "x-tidegate-user-id": user}
         connection.request("POST", "/v1/chat/completions", body, headers)
         connection.getresponse().read()
 
 
 def read(port: int) -> None:
-    """Read the ledger, page after page."""
+    """Keep the ledger busy with a page whose search finds nothing, and so looks everywhere."""
     connection = HTTPConnection("127.0.0.1", port)
     while True:
-        connection.request("GET", "/api/calls?limit=200")
+        connection.request("GET", "/?text=nothing-like-this")
         connection.getresponse().read()
-        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def busy(port: int, users: Sequence[str]) -> Iterator[None]:
+    """Make calls and read, in processes of their own: they must not hold the interpreter of whoever measures."""
+    spawn = multiprocessing.get_context("spawn")
+    others = [spawn.Process(target=call, args=(port, user)) for user in users]
+    others.append(spawn.Process(target=read, args=(port,)))
+    for process in others:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in others:
+            process.terminate()
+            process.join()
 
 
 def main(memories: int, questions: int) -> None:
@@ -101,16 +118,10 @@ def main(memories: int, questions: int) -> None:
         fill(house, memories, random.Random(7))
         eventually(lambda: is_idle(house), what="the index")
         asyncio.run(measure(house, questions, "alone"))
-        # in processes of their own, so that they do not hold the interpreter of whoever measures
-        spawn = multiprocessing.get_context("spawn")
-        others = [spawn.Process(target=call, args=(house.port, f"caller-{number}")) for number in range(2)]
-        others.append(spawn.Process(target=read, args=(house.port,)))
-        for process in others:
-            process.start()
-        asyncio.run(measure(house, questions, "while calls are taken in and read"))
-        for process in others:
-            process.terminate()
-            process.join()
+        with busy(house.port, ["", ""]):
+            asyncio.run(measure(house, questions, "while calls are taken in and read"))
+        with busy(house.port, ["caller-1", "caller-2"]):
+            asyncio.run(measure(house, questions, "while those of other users are remembered as well"))
 
 
 if __name__ == "__main__":

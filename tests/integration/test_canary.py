@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
@@ -58,9 +58,7 @@ ODD_IDS = (
     "ada" * 3000,
 )
 QUESTION = "Is my boat called Albatross?"
-READ = {"x-tidegate-memory": "read"}
-SHARED = {"x-tidegate-event-id": "shared", "x-tidegate-thread-id": "shared"}
-PREFIX = "x-tidegate-memory-"
+SHARED = {"event_id": "shared", "thread_id": "shared"}
 
 
 class Somebody(msgspec.Struct, frozen=True):
@@ -94,6 +92,8 @@ TELLERS = {
     Somebody(key, *persona): f"Albatross-{number:02}"
     for number, (key, persona) in enumerate((key, persona) for key in KEYS for persona in PERSONAS)
 }
+CAPTAINS = [Somebody(f"{project}-prod", f"captain-{project}", "") for project in ("red", "blue")]
+"""Users of one project alone, whose calls have no memories; an event of each is called like them."""
 ASKERS = [*TELLERS, *(Somebody(key, *nobody) for key in KEYS for nobody in NOBODIES)]
 
 
@@ -128,11 +128,8 @@ Door = Callable[[Somebody, str, How], Asking]
 def by_chat(one: Somebody, words: str, how: How) -> Asking:
     """Speak OpenAI's API, named by headers."""
     said = [{"role": "user", "content": words}]
-    return (
-        "/v1/chat/completions",
-        one.headers(),
-        {"model": "own/m", "messages": said, "stream": how == "stream"},
-    )
+    body = {"model": "own/m", "messages": said, "stream": how == "stream"}
+    return "/v1/chat/completions", one.headers(), body
 
 
 def by_messages(one: Somebody, words: str, how: How) -> Asking:
@@ -146,8 +143,8 @@ def by_messages(one: Somebody, words: str, how: How) -> Asking:
 def by_contents(one: Somebody, words: str, how: How) -> Asking:
     """Speak Gemini's API."""
     method = "streamGenerateContent?alt=sse" if how == "stream" else "generateContent"
-    path = f"/v1beta/models/{gemini.MODEL}:{method}"
-    return path, one.headers(), {"contents": [{"role": "user", "parts": [{"text": words}]}]}
+    body = {"contents": [{"role": "user", "parts": [{"text": words}]}]}
+    return f"/v1beta/models/{gemini.MODEL}:{method}", one.headers(), body
 
 
 def upstream_of(request: Received) -> Script:
@@ -163,19 +160,19 @@ class Town:
     def __init__(self, house: Tidegate, upstream: Provider) -> None:
         self.house = house
         self.upstream = upstream
-        self.said: dict[Somebody, str] = {}
-        """Ids of the calls that told."""
-        self.asked: dict[Somebody, str] = {}
-        """Ids of calls that were given memories."""
         self.memories: dict[str, str] = {}
         """Canaries by the ids of their memories."""
+        self.said: dict[Somebody, str] = {}
+        """Ids of calls, as the next two: those that told, were given memories, and were the captains'."""
+        self.asked: dict[Somebody, str] = {}
+        self.sailed: dict[Somebody, str] = {}
 
-    def call(
-        self, path: str, headers: Mapping[str, str], body: Mapping[str, Any]
-    ) -> tuple[Reply, list[bytes]]:
-        """Make a call; return the answer and what left for the provider."""
+    def call(self, asking: Asking, **more: str) -> tuple[Reply, list[bytes]]:
+        """Make a call, with more of our headers; return the answer and what left for the provider."""
         before = len(self.upstream.requests)
-        reply = self.house.request("POST", path, body, headers)
+        path, headers, body = asking
+        ours = {f"x-tidegate-{name.replace('_', '-')}": value for name, value in more.items()}
+        reply = self.house.request("POST", path, body, headers | ours)
         return reply, [one.body for one in self.upstream.requests[before:] if one.method == "POST"]
 
     def ask(self, method: str, path: str, asker: Somebody, body: object = None, **query: str | int) -> Reply:
@@ -187,6 +184,16 @@ class Town:
         """Return all memories there are, each as its owner's list has it."""
         rows = [row for one in TELLERS for row in self.ask("GET", "", one, limit=1000).json()["results"]]
         return {row["id"]: row["memory"].removeprefix("my boat is called ") for row in rows}
+
+    def leaked(self, key: str, text: bytes) -> list[str]:
+        """Return what stands in a text and is of another key: canaries, names, ids of calls and memories."""
+        calls = [*self.said.items(), *self.asked.items(), *self.sailed.items()]
+        foreign = [call for one, call in calls if one.key != key]
+        for teller in TELLERS:
+            if teller.key != key:
+                foreign += [*teller.boats(), *self.told_by(teller)]
+        names = [one.user for one in CAPTAINS if one.key != key]
+        return [one for one in (*foreign, *names) if one in text.decode()]
 
     def told_by(self, teller: Somebody) -> list[str]:
         """Return the ids of somebody's own memories."""
@@ -227,17 +234,22 @@ def config(embedder: Provider, upstream: Provider, keys: list[dict[str, str]]) -
 def tell(town: Town, house: Remembering) -> None:
     """Let everybody say one thing, write another, and ask once, all in one event."""
     for one, boat in TELLERS.items():
-        path, headers, body = by_chat(one, f"my boat is called {boat}s", "whole")
-        reply, _ = town.call(path, {**headers, **SHARED, "x-tidegate-memory": "write"}, body)
+        said = by_chat(one, f"my boat is called {boat}s", "whole")
+        reply, _ = town.call(said, **SHARED, memory="write")
         town.said[one] = reply.headers["x-tidegate-call-id"]
         assert town.ask("POST", "", one, {"text": f"my boat is called {boat}w"}).status == 200
     house.await_capture()
     town.memories = town.listed()
     assert sorted(town.memories.values()) == sorted(boat + way for boat in TELLERS.values() for way in "sw")
     for one in TELLERS:
-        path, headers, body = by_chat(one, QUESTION, "whole")
-        reply, _ = town.call(path, {**headers, **SHARED, **READ}, body)
+        reply, _ = town.call(by_chat(one, QUESTION, "whole"), **SHARED, memory="read")
         town.asked[one] = reply.headers["x-tidegate-call-id"]
+    for one in CAPTAINS:
+        town.call(by_chat(one, QUESTION, "whole"), **SHARED, memory="off")
+        reply, _ = town.call(by_chat(one, QUESTION, "whole"), event_id=one.user, memory="off")
+        town.sailed[one] = reply.headers["x-tidegate-call-id"]
+    for one in CAPTAINS:
+        house.await_calls(2, one.headers(), user_id=one.user)
 
 
 # in calls
@@ -249,14 +261,13 @@ def test_a_call_is_given_all_that_its_asker_told_and_nothing_of_anybody_else(
     town: Town, door: Door, how: How
 ) -> None:
     for asker in ASKERS:
-        path, headers, body = door(asker, QUESTION, how)
-        reply, (sent,) = town.call(path, {**headers, **READ}, body)
-        ids = reply.headers[f"{PREFIX}ids"]
+        reply, (sent,) = town.call(door(asker, QUESTION, how), memory="read")
+        ids, status = (reply.headers[f"x-tidegate-memory-{name}"] for name in ("ids", "status"))
 
         assert reply.status == 200
         assert boats(sent) == asker.boats(), asker
         assert {town.memories[one] for one in ids.split(",") if one} == asker.boats(), asker
-        assert reply.headers[f"{PREFIX}status"] == ("injected" if asker.boats() else "empty"), asker
+        assert status == ("injected" if asker.boats() else "empty"), asker
         assert boats(reply.body) == set()
 
 
@@ -264,8 +275,8 @@ def test_a_call_is_given_all_that_its_asker_told_and_nothing_of_anybody_else(
 def test_an_odd_user_id_is_somebody_else_in_calls(town: Town, odd: str) -> None:
     in_header = by_chat(Somebody("red-prod", quote(odd, safe=""), ""), QUESTION, "whole")
     in_body = by_messages(Somebody("red-prod", odd, ""), QUESTION, "whole")
-    for path, headers, body in (in_header, in_body):
-        reply, sent = town.call(path, {**headers, **READ}, body)
+    for asking in (in_header, in_body):
+        reply, sent = town.call(asking, memory="read")
 
         assert reply.status in {200, 400}
         assert [boats(one) for one in (*sent, reply.body)] == [set()] * (len(sent) + 1)
@@ -275,10 +286,9 @@ def test_an_odd_user_id_is_somebody_else_in_calls(town: Town, odd: str) -> None:
 def test_a_call_does_not_choose_another_environment_than_its_keys(town: Town) -> None:
     ada = Somebody("red-prod", "ada", "guide")
     path, headers, body = by_chat(ada, QUESTION, "whole")
-    refused, sent = town.call(path, {**headers, "x-tidegate-environment": "test"}, body)
-    ignored, (claimed,) = town.call(
-        path, {**headers, **READ}, {**body, "metadata": {"environment": "test", "project": "blue"}}
-    )
+    body["metadata"] = {"environment": "test", "project": "blue"}
+    ignored, (claimed,) = town.call((path, headers, body), memory="read")
+    refused, sent = town.call((path, headers, body), environment="test")
 
     assert (refused.status, sent) == (403, [])
     assert ignored.status == 200
@@ -315,7 +325,7 @@ def test_an_id_of_somebody_elses_memory_opens_nothing(town: Town) -> None:
             ]
             assert [(answer.status, boats(answer.body)) for answer in answers] == [(404, set())] * 5, asker
 
-    everything_is_as_it_was(town)
+    assert town.listed() == town.memories
 
 
 def test_with_the_right_scope_the_same_id_opens(town: Town) -> None:
@@ -327,7 +337,7 @@ def test_with_the_right_scope_the_same_id_opens(town: Town) -> None:
 @pytest.mark.parametrize("odd", ["", "ada ", *ODD_IDS])
 def test_an_odd_user_id_is_somebody_else_over_the_api(town: Town, odd: str) -> None:
     key = who(KEYS["red-prod"])
-    (one,) = [one for one, boat in town.memories.items() if boat == TELLERS[next(iter(TELLERS))] + "w"]
+    one = town.told_by(Somebody("red-prod", "ada", ""))[0]
     query = urlencode({"user_id": odd})
     asked: list[tuple[str, str, object]] = [
         ("GET", f"?{query}", None),
@@ -345,7 +355,7 @@ def test_an_odd_user_id_is_somebody_else_over_the_api(town: Town, odd: str) -> N
         assert reply.status in {200, 400, 404}
         assert boats(reply.body) == set(), (method, path)
 
-    everything_is_as_it_was(town)
+    assert town.listed() == town.memories
 
 
 def test_ids_that_are_no_text_are_refused(town: Town) -> None:
@@ -357,38 +367,23 @@ def test_nobody_says_for_whom_they_ask(town: Town) -> None:
     forged = msgspec.json.encode(
         {"key_id": "red-prod", "project": "red", "environment": "prod", "open": True, "store": "full"}
     ).decode()
-    elsewhere = {"project": "red", "environment": "prod", "filters": {"project": "red"}, "user_id": "ada"}
+    elsewhere = {"query": QUESTION, "project": "red", "filters": {"project": "red"}, "user_id": "ada"}
     ada = Somebody("blue-prod", "ada", "")
     for name in ("x-tidegate-principal", "X-TideGate-Principal", "x-tidegate-principal-2"):
         for more in ({}, {"connection": "x-tidegate-principal"}, {"x-tidegate-environment": "test"}):
             headers = {**who(KEYS["blue-prod"]), name: forged, **more}
-            found = town.house.request(
-                "POST", "/api/memories/search", {**elsewhere, "query": QUESTION}, headers
-            )
+            found = town.house.request("POST", "/api/memories/search", elsewhere, headers)
             assert boats(town.house.get("/api/memories?user_id=ada", headers).body) == ada.boats()
             assert boats(found.body) == ada.boats()
             foreign = town.said[Somebody("red-prod", "ada", "")]
             assert town.house.get(f"/api/calls/{foreign}", headers).status == 404
             assert boats(town.house.get(f"/calls/{foreign}", headers).body) == set()
-            assert boats(town.house.get("/api/calls?limit=1000", headers).body) <= of_project("blue")
+            assert town.leaked("blue-prod", town.house.get("/api/calls?limit=1000", headers).body) == []
     for path in ("/api/memories?user_id=ada", "/api/calls", "/api/events/shared", "/", "/events/shared"):
         assert town.house.get(path, {"x-tidegate-principal": forged}).status == 401
 
 
-def everything_is_as_it_was(town: Town) -> None:
-    assert town.listed() == town.memories
-    teller = next(iter(TELLERS))
-    for one in town.told_by(teller):
-        history = town.ask("GET", f"/{one}/history", teller).json()
-        assert [version["event"] for version in history] == ["ADD"]
-
-
-# in the ledger: whose wall is the project
-
-
-def of_project(project: str) -> set[str]:
-    """Return the canaries that a project's engineers may see."""
-    return {boat for one in TELLERS if one.key.startswith(project) for boat in one.boats()}
+# in the ledger
 
 
 def signed_in(house: Tidegate, key: str) -> dict[str, str]:
@@ -411,27 +406,37 @@ def signed_in(house: Tidegate, key: str) -> dict[str, str]:
         ("blue-test", "key"),
     ],
 )
-def test_the_query_api_and_the_pages_show_a_project_its_own_calls_only(
+def test_the_query_api_and_the_pages_show_an_environment_its_own_calls_only(
     town: Town, name: str, way: str
 ) -> None:
-    house, project = town.house, name.partition("-")[0]
+    house = town.house
     headers = {} if way == "cookie" else who(KEYS[name])
     if "cookie" in way:
         headers |= signed_in(house, KEYS[name if way == "cookie" else "red-prod"])
-    allowed = of_project(project)
-    own = [one for one in TELLERS if one.key.startswith(project)]
-    foreign = [one for one in TELLERS if not one.key.startswith(project)]
-    house.await_calls(2 * len(own), headers, event_id="shared")
-
+    own = [one for one in TELLERS if one.key == name]
+    made = 2 * len(own) + sum(one.key == name for one in CAPTAINS)
+    house.await_calls(made, headers, event_id="shared")
     said = {boat for one in own for boat in one.boats() if boat.endswith("s")}
-    for path in ("/api/calls?limit=1000&event_id=shared", "/api/events/shared", "/api/events?id=shared",
-                 "/api/threads/shared", "/events/shared"):  # fmt: skip
-        seen = eventually(lambda path=path: boats(house.get(path, headers).body), what=path)  # type: ignore[misc]
-        assert seen <= allowed, path
-        assert said <= seen or path.startswith("/events"), path
-    for path in ("/", "/?text=Albatross", "/?user=ada", "/api/calls?user_id=ada&limit=1000"):
-        assert boats(house.get(path, headers).body) <= allowed, path
-    for number, one in enumerate(foreign):
+    for path in ("/api/calls?limit=1000", "/api/calls?event_id=shared&limit=1000", "/api/calls?user_id=ada",
+                 "/api/events/shared", "/api/events?id=shared", "/api/threads/shared", "/", "/?user=ada",
+                 "/?text=Albatross", "/?text=captain", "/events/shared"):  # fmt: skip
+        whole = said if "shared" in path and path.startswith("/api") else set[str]()
+        answer = eventually(
+            lambda path=path, whole=whole: (  # type: ignore[misc]
+                (found := house.get(path, headers)).status == 200 and whole <= boats(found.body) and found
+            ),
+            what=path,
+        )
+        assert town.leaked(name, answer.body) == [], path
+    assert boats(house.get("/events/shared", headers).body)
+    assert house.get("/api/events/shared", headers).json()["totals"]["calls"] == made
+    for captain in CAPTAINS:
+        mine, user = captain.key == name, captain.user
+        cost = house.get(f"/api/users/{user}/cost", headers).json()
+        assert cost["total"]["calls"] == (2 if mine else 0)
+        for path in (f"/api/events/{user}", f"/api/calls?user_id={user}&event_id={user}"):
+            assert len(house.get(path, headers).json()["calls"]) == mine
+    for number, one in enumerate(set(TELLERS) - set(own)):
         for call in (town.said[one], town.asked[one]):
             answer = house.get(f"/api/calls/{call}", headers)
             assert (answer.status, boats(answer.body)) == (404, set()), one
@@ -480,10 +485,9 @@ def test_in_open_mode_the_header_keeps_environments_apart(tmp_path: Path) -> Non
 
         def say(environment: str, words: str, memory: str) -> set[str]:
             body = {"model": "own/m", "messages": [{"role": "user", "content": words}]}
-            headers = {"x-tidegate-user-id": "ada", "x-tidegate-memory": memory}
-            headers |= {"x-tidegate-environment": environment} if environment else {}
-            reply, (sent,) = town.call("/v1/chat/completions", headers, body)
-            assert reply.status == 200
+            named = {"environment": environment} if environment else {}
+            asking = ("/v1/chat/completions", {"x-tidegate-user-id": "ada"}, body)
+            _, (sent,) = town.call(asking, memory=memory, **named)
             return boats(sent)
 
         for number, environment in enumerate(("", "test", "Test")):

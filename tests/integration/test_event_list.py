@@ -17,7 +17,7 @@ from telemetry.store.base import Store
 from telemetry.store.server import open_server
 from tests.fakes.ledger import BASE_US, SegmentWriter, outcome, payload, settled, start_front
 
-P1 = Scope(project="p1")
+P1 = Scope(project="p1", environment="prod")
 EVERYONE = Scope(open=True)
 HOUR_US = 3_600_000_000
 ALL_CALLS = EventFilters()
@@ -112,7 +112,8 @@ def test_an_event_is_summed_up_whole_whichever_of_its_calls_matched(store: Store
 def test_a_project_sees_neither_the_events_nor_the_sums_of_another(store: Store) -> None:
     (e00,) = Questions(store).events(P1, EventFilters(text="e00"), limit=5, cursor="", now_us=now_us()).events
 
-    assert ids(store, Scope(project="p2")) == ["e00"]
+    assert ids(store, Scope(project="p2", environment="prod")) == ["e00"]
     assert (e00.calls, e00.user_ids) == (2, ["u1"])
-    assert ids(store, Scope(project="p3")) == []
+    assert ids(store, Scope(project="p3", environment="prod")) == []
+    assert ids(store, Scope(project="p1", environment="test")) == []
     assert set(ids(store, EVERYONE)) == set(ALL)

@@ -86,8 +86,11 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     process.wait()
 
 
-def client_of(store: Store | None, project: str = "p1", *, open_: bool = False) -> TestClient:
-    told = msgspec.json.encode({"key_id": "k", "project": project, "open": open_, "store": "full"}).decode()
+def client_of(
+    store: Store | None, project: str = "p1", *, environment: str = "prod", open_: bool = False
+) -> TestClient:
+    who = {"key_id": "k", "project": project, "environment": environment, "open": open_, "store": "full"}
+    told = msgspec.json.encode(who).decode()
     app = build(lambda: store, now_us=lambda: BASE_US)
     return TestClient(app, headers={"x-tidegate-principal": told}, raise_server_exceptions=False)
 
@@ -247,6 +250,14 @@ def test_a_project_sees_only_its_own(ledger: Store) -> None:
     assert pages(other) == [100]
     assert numbers(ask(other, "/api/events/e0")) == [100]
     assert ask(other, "/api/users/u1/cost")["total"]["calls"] == 1
+    assert other.get(f"/api/calls/{call(3).call_id}").status_code == 404
+
+
+def test_an_environment_sees_nothing_of_another(ledger: Store) -> None:
+    other = client_of(ledger, environment="test")
+    assert pages(other) == []
+    assert ask(other, "/api/users/u1/cost")["total"]["calls"] == 0
+    assert numbers(ask(other, "/api/events/e0")) == []
     assert other.get(f"/api/calls/{call(3).call_id}").status_code == 404
 
 
