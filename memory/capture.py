@@ -17,10 +17,14 @@ from memory.sparse import essence, terms
 MAX_TEXT = 2000
 """Characters of a captured turn that are kept; what is longer is a document more than a statement."""
 _TEXT_PARTS = ("text", "input_text")
+_NOTES = ("<system-reminder>",)
+"""How Claude Code (2.1.197, November 2026) marks what it adds to a user's turn."""
 
 
 class _Body(msgspec.Struct):
     messages: list[Any] = []
+    contents: list[Any] = []
+    """Gemini's."""
 
 
 _BODY = msgspec.json.Decoder(_Body)
@@ -32,7 +36,7 @@ Redact = Callable[[str], str]
 def heard(
     body: bytes, scope: Scope, *, call_id: str, occurred_at_us: int, thread_id: str = ""
 ) -> Said | None:
-    """Read a chat completion's body as the journal holds it; None if no user says anything in it.
+    """Read the body of a chat completion, or of one of Anthropic's or Gemini's calls, as the journal holds it; None if no user says anything in it.
 
     Never raises: a body may be cut, or be no chat at all, and capture must not stop at it.
     """
@@ -41,11 +45,24 @@ def heard(
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
     messages = [message for message in read.messages if isinstance(message, dict)]
+    messages += [_message_of(content) for content in read.contents if isinstance(content, dict)]
     if not any(user_turns(messages)):
         return None
     return Said(
         call_id=call_id, scope=scope, occurred_at_us=occurred_at_us, messages=messages, thread_id=thread_id
     )
+
+
+def _message_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one of Gemini's `contents` as a message. Without a role it is the user's."""
+    parts = content.get("parts")
+    texts = (
+        [part for part in parts if isinstance(part, dict) and "text" in part]
+        if isinstance(parts, list)
+        else []
+    )
+    said = [{"type": "text", "text": part["text"]} for part in texts if not part.get("thought")]
+    return {"role": content.get("role") or "user", "content": said}
 
 
 def user_turns(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, str]]:
@@ -58,7 +75,7 @@ def user_turns(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, str
 def text_of(content: object) -> str:
     """Return the text of a message's content, which may come in parts; blocks of ours are left out."""
     if isinstance(content, str):
-        return "" if is_ours(content) else content.strip()
+        return content.strip() if _is_said(content) else ""
     if not isinstance(content, list):
         return ""
     texts = [
@@ -66,7 +83,12 @@ def text_of(content: object) -> str:
         for part in content
         if isinstance(part, dict) and part.get("type") in _TEXT_PARTS and isinstance(part.get("text"), str)
     ]
-    return "\n".join(text.strip() for text in texts if text.strip() and not is_ours(text))
+    return "\n".join(text.strip() for text in texts if text.strip() and _is_said(text))
+
+
+def _is_said(text: str) -> bool:
+    """Say whether a text is the user's own, and not a program's note in the user's name."""
+    return not is_ours(text) and not text.lstrip().startswith(_NOTES)
 
 
 def turns_of(said: Said, *, key: bytes, redact: Redact) -> list[Turn]:

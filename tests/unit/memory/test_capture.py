@@ -37,6 +37,7 @@ def test_only_what_the_user_says_is_taken():
         ([{"type": "image_url", "image_url": {"url": "x"}}], ""),
         ([{"type": "tool_result", "content": "x"}, {"type": "text", "text": "hello"}], "hello"),
         ([{"type": "text"}, {"type": "text", "text": None}, "loose", None], ""),
+        ([{"type": "text", "text": "<system-reminder>be kind"}, {"type": "text", "text": "hello"}], "hello"),
         (None, ""),
         (7, ""),
         ({"text": "x"}, ""),
@@ -44,6 +45,22 @@ def test_only_what_the_user_says_is_taken():
 )
 def test_parts_that_are_no_text_of_the_user_are_left_out(content, text):
     assert text_of(content) == text
+
+
+def test_geminis_contents_are_read_as_well():
+    contents = [
+        {"role": "user", "parts": [{"text": "I like tea"}, {"inlineData": {}}]},
+        {"role": "model", "parts": [{"text": "So do I"}]},
+        {"parts": [{"text": "and milk"}]},
+        {"role": "user", "parts": "nonsense"},
+        "nonsense",
+    ]
+    said = heard(
+        msgspec.json.encode({"contents": contents}), ALICE, call_id="c", occurred_at_us=1, thread_id="t"
+    )
+
+    assert said is not None
+    assert list(user_turns(said.messages)) == [(0, "I like tea"), (2, "and milk")]
 
 
 def test_a_block_of_ours_that_a_client_sends_back_is_not_remembered():

@@ -68,12 +68,15 @@ def test_requests_that_may_be_remembered_are_handed_over_with_who_said_them(
         Answer(payload(1, b"{}")),
         said(2, remember=False),
         said(3, surface="openai.embeddings"),
+        said(4, surface="anthropic.messages"),
+        said(5, surface="gemini.generate"),
     )
     assert pipe.step()
     assert not pipe.step()
 
-    assert mind.batches == [[said(1).payload]]
-    assert (pipe.status().payloads, pipe.status().dead_letters) == (1, 0)
+    took = [said(1), said(4, surface="anthropic.messages"), said(5, surface="gemini.generate")]
+    assert mind.batches == [[one.payload for one in took]]
+    assert (pipe.status().payloads, pipe.status().dead_letters) == (3, 0)
 
 
 def test_a_batch_of_the_journal_is_handed_over_in_pieces_and_in_order(
