@@ -41,6 +41,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tidegate]:
     """A gateway that remembers, however busy the machine is."""
     memory = {"enabled": True, "deadline_ms": 10_000}
     with Tidegate(tmp_path_factory.mktemp("house"), {"memory": memory}) as gateway:
+        eventually(lambda: gateway.get("/api/calls").status == 200, what="the ledger")
         yield gateway
 
 
@@ -208,9 +209,11 @@ def test_filters_and_pages_live_in_the_address(browser: Browser, house: Tidegate
 
 def test_a_page_comes_back_by_itself_after_a_kill(browser: Browser, tmp_path: Path) -> None:
     with Tidegate(tmp_path / "house") as house, visit(browser, house) as seen:
-        house.chat("before", event="before-the-kill")
+        call = house.chat("before", event="before-the-kill").headers["x-tidegate-call-id"]
         house.chat("other", event="another")
         house.await_calls(2)
+        # bodies go in right after the calls they belong to
+        eventually(lambda: house.get(f"/api/calls/{call}").json()["answer"], what="its answer")
         page = seen.open("/?text=before")
         expect(page.locator("tbody tr")).to_have_count(1)
         before = rows(page)
