@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from gateway.wire import openai_body
-
-MOST_TURNS = 8
-MOST_CHARS = 8192
-"""Of all turns together; of a last one that is longer, its end."""
+from gateway.wire.turns import gather
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _USER = ("user", "", None)
@@ -46,30 +44,15 @@ class ContentsConversation:
         self.anchor = -1
         self.turns: list[str] = []
         with suppress(*_UNREADABLE):  # what no provider can read asks nothing
-            self.turns = self._read()
+            self._contents = _bodies.decode(body).contents
+            self.anchor, self.turns = gather(self._read())
 
-    def _read(self) -> list[str]:
-        self._contents = _bodies.decode(self._body).contents
-        turns: list[str] = []
-        room = MOST_CHARS
+    def _read(self) -> Iterator[tuple[int, str]]:
+        """Yield index and words of each turn of the user, the last one first."""
         for index in range(len(self._contents) - 1, -1, -1):
             content = _contents.decode(self._contents[index])
-            if content.role not in _USER:
-                continue
-            text = "\n".join(part.text for part in content.parts if isinstance(part.text, str))
-            room -= len(text)
-            if self.anchor < 0:
-                self.anchor = index
-                if not text.strip():  # results of functions, or a picture: nothing is asked in words
-                    break
-            elif room < 0:
-                break
-            if text.strip():
-                turns.append(text[-MOST_CHARS:])
-            if len(turns) == MOST_TURNS:
-                break
-        turns.reverse()
-        return turns
+            if content.role in _USER:
+                yield index, "\n".join(part.text for part in content.parts if isinstance(part.text, str))
 
     def remember(self, block: str) -> bytes:
         """Return the body with the block as one more text part of the last user turn; raise BadRequest."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from gateway.wire import openai_body
-
-MOST_TURNS = 8
-MOST_CHARS = 8192
-"""Of all turns together; of a last one that is longer, its end."""
+from gateway.wire.turns import gather
 
 _ABSENT = msgspec.Raw(b"")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -48,29 +46,15 @@ class ChatConversation:
         self.anchor = -1
         self.turns: list[str] = []
         with suppress(*_UNREADABLE):  # what no provider can read asks nothing
-            self.turns = self._read()
+            self._messages = _bodies.decode(body).messages
+            self.anchor, self.turns = gather(self._read())
 
-    def _read(self) -> list[str]:
-        self._messages = _bodies.decode(self._body).messages
-        turns: list[str] = []
-        room = MOST_CHARS
+    def _read(self) -> Iterator[tuple[int, str]]:
+        """Yield index and words of each user message, the last one first."""
         for index in range(len(self._messages) - 1, -1, -1):
             message = _messages.decode(self._messages[index])
-            if message.role != "user":
-                continue
-            text = _text(message.content)
-            room -= len(text)
-            if self.anchor < 0:
-                self.anchor = index
-                if not text.strip():
-                    break
-            elif room < 0:
-                break
-            turns.append(text[-MOST_CHARS:])
-            if len(turns) == MOST_TURNS:
-                break
-        turns.reverse()
-        return turns
+            if message.role == "user":
+                yield index, _text(message.content)
 
     def remember(self, block: str) -> bytes:
         """Return the body with the block as one more text part of the last user message; raise BadRequest."""

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire.gemini_memory import MOST_CHARS, MOST_TURNS, ContentsConversation
+from gateway.wire.gemini_memory import ContentsConversation
+from gateway.wire.turns import MOST_CHARS, MOST_TURNS
 
 
 def body(*contents: object, **more: object) -> bytes:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import BadRequest
-from gateway.wire.openai_memory import MOST_CHARS, MOST_TURNS, ChatConversation
+from gateway.wire.openai_memory import ChatConversation
+from gateway.wire.turns import MOST_CHARS, MOST_TURNS
 
 BLOCK = 'She lives in "Lisbon" \\ é 😀\n'
 PART = {"type": "text", "text": BLOCK}
