@@ -40,7 +40,8 @@ AskedOne = Callable[[Wire, str], Awaitable[tuple[int, bytes]]]
 
 EXPOSED = (
     b"x-request-id, x-tidegate-call-id, x-tidegate-event-id, x-tidegate-memory-status, "
-    b"x-tidegate-memory-ids, x-tidegate-memory-tokens, x-tidegate-memory-latency-ms, retry-after"
+    b"x-tidegate-memory-ids, x-tidegate-memory-tokens, x-tidegate-memory-latency-ms, x-tidegate-warning, "
+    b"x-should-retry, retry-after"
 )
 
 

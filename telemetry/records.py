@@ -74,7 +74,8 @@ class Cost(msgspec.Struct, frozen=True, omit_defaults=True):
     price_row: str = ""
     price_version: str = ""
     reason: str = ""
-    """`unknown_model`, `no_usage`, `no_price_table`, `no_rate:<bucket>`, `no_tier:<service tier>`; empty when priced."""
+    """Empty when priced. `unknown_model`, `no_answer`, `no_usage`, `no_price_table`, `no_rate:<bucket>`, `no_tier:<service
+    tier>`; `no_rate:units`: told in seconds or searches; `pending`: a batch whose output has not been seen."""
     cache_saved_nano_usd: int = 0
     """What the tokens read from the provider's cache would have cost uncached, less what they did cost."""
 

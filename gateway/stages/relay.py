@@ -63,6 +63,7 @@ class Relay:
             stream=stream, strip_usage=strip_usage and stream and not encoding
         )
         if exchange.heartbeat is not None and (encoding or not stream):
+            exchange.heartbeat.stop()
             _check_unbegun(exchange)
         if place is not None and not place.keeps(content_type):
             return await self._unread(exchange, answer, reading)
@@ -339,8 +340,6 @@ def _check_end(exchange: Exchange) -> bool:
 
 
 def _check_unbegun(exchange: Exchange) -> None:
-    if exchange.heartbeat is not None:
-        exchange.heartbeat.stop()
     if exchange.client.started:
         raise BrokenAnswer("a stream was asked for and begun, and something else came", retryable=False)
 
