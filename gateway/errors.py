@@ -15,6 +15,7 @@
     + Unreachable              502  no connection, or it broke before an answer
     + UpstreamTimeout          504  one of the four clocks ran out
     + BrokenAnswer             502  the answer broke off or made no sense
+    + NotCarried               400  it was not asked: its API has no place for a part of the request
     + Refused             its own  the provider answered with an error status; its bytes go to the client
       - StreamRefused      200  the same, said in the first event of a stream
 """
@@ -149,6 +150,18 @@ class BrokenAnswer(UpstreamFailed):
     """The answer broke off or made no sense."""
 
     code = "upstream_broken_answer"
+
+
+class NotCarried(UpstreamFailed):
+    """The provider was not asked: its API has no place for a part of the request."""
+
+    status = 400
+    code = "unsupported_parameter"
+    type = "invalid_request_error"
+
+    def __init__(self, message: str, *, code: str = "", param: str = "") -> None:
+        super().__init__(message, code=code)
+        self.param = param
 
 
 class Refused(UpstreamFailed):

@@ -188,10 +188,15 @@ def post_script(folder: Path, kind: str) -> Path:
             "temperature": 0.2,
             **({"stream": True} if WORK[kind] else {}),
         }
-    ).decode()
-    path = folder / f"{kind}.lua"
+    )
+    return script(folder, kind, body)
+
+
+def script(folder: Path, name: str, body: bytes) -> Path:
+    """Write a request as wrk wants it."""
+    path = folder / f"{name}.lua"
     path.write_text(
-        f"wrk.method = 'POST'\nwrk.body = [==[{body}]==]\n"
+        f"wrk.method = 'POST'\nwrk.body = [==[{body.decode()}]==]\n"
         "wrk.headers['Content-Type'] = 'application/json'\nwrk.headers['Authorization'] = 'Bearer bench'\n"
         "wrk.headers['x-tidegate-user-id'] = 'bench-user'\n"
     )

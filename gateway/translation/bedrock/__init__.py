@@ -1,0 +1,1 @@
+"""Bedrock's Converse, translated; it is only asked, never answered in."""
