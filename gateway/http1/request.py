@@ -15,6 +15,8 @@ FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 """Methods whose empty body needs no Content-Length: 0."""
 
+SIGNED_ANEW = b"\r\nx-amz-date:"
+"""Heads with it are never twice the same."""
 MOST_KEPT = 256
 LONGEST_KEPT = 2048
 
@@ -51,7 +53,7 @@ def head(
     start = _HEADS.get(key)
     if start is None:
         start = _start(outgoing, host=host, prefix=prefix, proxy_header=proxy_header)
-        if len(start) <= LONGEST_KEPT:
+        if len(start) <= LONGEST_KEPT and SIGNED_ANEW not in start:
             if len(_HEADS) >= MOST_KEPT:
                 _HEADS.clear()
             _HEADS[key] = start

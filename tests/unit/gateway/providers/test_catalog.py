@@ -4,21 +4,26 @@ import datetime
 
 import pytest
 
+from gateway.providers.azure import AzureOpenAI
+from gateway.providers.bedrock import Bedrock
 from gateway.providers.catalog import Catalog, Known, build
 from gateway.providers.openai import OpenAICompatible, parse_base_url
+from gateway.providers.vertex import VertexAnthropic, VertexGemini
 from gateway.settings import ProviderSettings
+from tests.fakes.clouds import GoogleAccount
 
 catalog = Catalog.load()
+PLACED = {"azure", "bedrock", "vertex", "litellm"}
 
 
 def test_every_row_says_where_it_was_read_and_when():
-    assert len(catalog.rows) >= 9
+    assert sum(row.api == "openai" for row in catalog.rows.values()) >= 20
     for name, row in catalog.rows.items():
-        assert parse_base_url(row.base_url)[0].host, name
+        assert row.api in PLACED or parse_base_url(row.base_url)[0].host, name
         assert all(source.startswith("https://") for source in row.source), name
         assert row.source, name
         assert datetime.date(2026, 1, 1) <= row.date <= datetime.date(2027, 1, 1), name
-        assert row.key_variable or row.keyless, name
+        assert row.key_variable or row.keyless or row.api == "vertex", name
 
 
 def test_key_variables_are_those_of_providers_that_need_a_key():
@@ -120,3 +125,62 @@ def test_every_surface_a_row_names_is_one():
         if row.api == "openai":
             assert row.surfaces <= known, name
             assert {surface for surface in row.native if surface.startswith("openai.")} <= known, name
+
+
+def test_rows_add_only_what_is_known():
+    names = [(prefix, name) for name, row in catalog.rows.items() for prefix in row.prefixes]
+
+    assert len({prefix for prefix, _ in names}) == len(names), "a beginning belongs to one provider"
+    assert not any(
+        row.native for name, row in catalog.rows.items() if name not in ("openai", "anthropic", "gemini")
+    )
+
+
+def test_clouds_are_there_once_they_say_where_they_are():
+    assert not {"azure", "vertex"} & set(build({}, catalog))
+    with pytest.raises(ValueError, match=r"providers\.azure\.base_url"):
+        made("azure", ProviderSettings(api_key="k"))
+    with pytest.raises(ValueError, match=r"providers\.vertex: a project"):
+        made("vertex", ProviderSettings(api_key="k"))
+
+    azure = made(
+        "azure",
+        ProviderSettings(api_key="k", base_url="https://x.openai.azure.com", api_version="2024-10-21"),
+    )
+    bedrock = made("aws-eu", ProviderSettings(api="bedrock", api_key="a:b", region="eu-west-3"))
+
+    assert isinstance(azure.provider, AzureOpenAI)
+    assert "openai.responses" not in azure.provider.speaks
+    assert isinstance(bedrock.provider, Bedrock)
+    assert bedrock.provider.origin.host == "bedrock-runtime.eu-west-3.amazonaws.com"
+    assert (bedrock.secret, bedrock.usable, bedrock.keyless) == ("a:b", True, False)
+
+
+def test_bedrock_signs_by_the_clock_it_is_given():
+    known = build({"bedrock": ProviderSettings(api_key="a:b")}, catalog, lambda: 0)["bedrock"]
+
+    asked = known.provider.request("bedrock.converse", {}, b"", secret=known.secret, stream=False, model="m")
+
+    assert (b"x-amz-date", b"19700101T000000Z") in asked.headers
+
+
+def test_vertex_has_two_apis_and_the_model_says_which():
+    google = GoogleAccount()
+    said = ProviderSettings(api_key=google.file("https://oauth2.example/token"), project="p")
+
+    known = made("vertex", said)
+
+    assert isinstance(known.of("gemini-2.5-pro"), VertexGemini)
+    assert isinstance(known.of("claude-sonnet-4-5@20250929"), VertexAnthropic)
+    assert known.account is not None
+    assert known.secret == "tide@harbour.iam.gserviceaccount.com", "the key itself is never what is sent"
+
+
+def test_a_broken_account_is_named_by_its_setting():
+    with pytest.raises(ValueError, match=r"providers\.vertex: not the JSON key"):
+        made("vertex", ProviderSettings(api_key="{}", project="p"))
+
+
+def test_a_cloud_without_a_key_is_not_asked():
+    assert not made("azure", ProviderSettings(base_url="https://x.openai.azure.com")).usable
+    assert not made("bedrock").usable
