@@ -77,6 +77,8 @@ class CallAnswer(BaseModel):
     operation: str
     model: str
     route: str
+    variant: str
+    """Of the route's experiment."""
     stream: bool
     status: str
     http_status: int
@@ -121,6 +123,14 @@ class CallAnswer(BaseModel):
     price_version: str
     gateway: str
     memory: MemoryAnswer
+    metrics: dict[str, float] = {}
+    """What a step of a pipeline measured of itself."""
+    log_id: str = ""
+    """Of a log that was sent to us: its sender's own id."""
+    links_to: str = ""
+    """Of a log: the call of ours that it is about."""
+    span_id: str = ""
+    span_name: str = ""
     request_preview: str = ""
     answer_preview: str = ""
 

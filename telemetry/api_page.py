@@ -45,8 +45,10 @@ def _routes(paths: Schema) -> Iterator[str]:
     for path, methods in paths.items():
         for method, told in methods.items():
             yield f'<h2><span class="method">{escape(method.upper())}</span> {escape(path)}</h2>'
-            answer = told["responses"]["200"]["content"]["application/json"]["schema"]
-            yield f"<p>{escape(told.get('description', ''))} Answers {_kind(answer)}.</p>"
+            answers = told["responses"]["200"]["content"]
+            json = answers.get("application/json")
+            kind = _kind(json["schema"]) if json else f"a file: {escape(', '.join(answers))}"
+            yield f"<p>{escape(told.get('description', ''))} Answers {kind}.</p>"
             yield _table(map(_parameter, told.get("parameters", [])))
 
 
@@ -65,7 +67,10 @@ def _parameter(told: Schema) -> tuple[str, str, str]:
 def _shapes(schemas: Schema) -> Iterator[str]:
     for name, schema in schemas.items():
         yield f'<h2 id="{escape(name)}">{escape(name)}</h2><p>{escape(schema.get("description", ""))}</p>'
-        rows = [(field, _kind(told), "") for field, told in schema.get("properties", {}).items()]
+        rows = [
+            (field, _kind(told), escape(told.get("description", "")))
+            for field, told in schema.get("properties", {}).items()
+        ]
         yield _table(rows)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from telemetry import log_ids
 from telemetry.follower import Damage, Item, Work, write_whole
 from telemetry.records import Frame
 from telemetry.rows import PAYLOADS, SPANS, TABLES, Preview, Row, begin, interrupted, row_of
@@ -99,12 +100,13 @@ class StoreConsumer:
         payloads = [entry for entry in entries if entry.row.table == PAYLOADS.name]
         dead = 0
         if spans:
-            smooth, refused = self._bring(work, SPANS.name, spans)
+            fresh = log_ids.new_calls(self._store, spans)
+            smooth, refused = self._bring(work, SPANS.name, fresh) if fresh else (work.fresh, 0)
             dead += refused
             if not smooth:
                 self._complete_views(spans)
-        if payloads:
-            dead += self._bring(work, PAYLOADS.name, payloads)[1]
+        if payloads and (bodies := log_ids.new_bodies(self._store, payloads)):
+            dead += self._bring(work, PAYLOADS.name, bodies)[1]
         for damage in work.damage:
             self._bury_raw(damage)
         return Delivered(spans=len(spans), payloads=len(payloads), dead=dead + len(work.damage))

@@ -143,7 +143,7 @@ class Follower:
         self._checkpoint_path = folder / f"{name}.checkpoint"
         self._plan_path = folder / f"{name}.plan"
         folder.mkdir(parents=True, exist_ok=True)
-        self.checkpoint = _load(self._checkpoint_path, Checkpoint) or Checkpoint()
+        self.checkpoint = checkpoint_of(folder, name)
         self._turn = 0
 
     def backlog(self) -> int:
@@ -406,6 +406,11 @@ def reclaim(followers: list[Follower], *, keep_s: float, now_us: int) -> Iterato
         _sync(folder)
         for follower in followers:
             follower.forget(gone)
+
+
+def checkpoint_of(folder: Path, name: str) -> Checkpoint:
+    """Return how far a consumer has come, whoever runs it."""
+    return _load(folder / f"{name}.checkpoint", Checkpoint) or Checkpoint()
 
 
 def _load(path: Path, kind: type[T]) -> T | None:

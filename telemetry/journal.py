@@ -21,7 +21,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -43,6 +43,8 @@ AT_ONCE_BYTES = 32 * 1024
 MOST_BACKLOG = 64 * 1024 * 1024
 """Bytes of bodies that may wait; beyond, the caller works them off."""
 RETRY_AFTER_S = 5.0
+MAX_AGE_S = 3600.0
+"""A segment is not written to for longer: what has to be forgotten is gone from the journal so much later."""
 
 _GATHER_S = 0.02
 _SYNC_S = 0.1
@@ -77,6 +79,14 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     sync_failures: int
     folder_bytes: int
     """All segments of the folder, other writers' as of a second ago."""
+
+
+class Told(NamedTuple):
+    """A call that somebody else made, with what was said in it."""
+
+    call: Call
+    outcome: Outcome
+    bodies: Sequence[tuple[frames.Kind, Body]]
 
 
 class _Queued(NamedTuple):
@@ -174,6 +184,26 @@ class Journal:
         if answer is not None and answer.total > AT_ONCE_BYTES:
             self._enqueue("answer", call, answer)
 
+    def add(self, logs: Sequence[Told]) -> None:
+        """Remember calls that are over, all of them with all bodies, or none; DiskFull if that is not possible.
+
+        Blocks while secrets are sought. Raises as `open` does for what msgpack or a frame cannot hold.
+        """
+        if not self.payload_room():
+            raise DiskFull("the journal has no room")
+        found: list[bytes] = []
+        for call, outcome, bodies in logs:
+            found.append(frames.settled(frames.pack(call), outcome))
+            found += [
+                frames.body(kind, clean(call, body, self._redact, self._cut_bytes)) for kind, body in bodies
+            ]
+        try:
+            self._append(b"".join(found), count=len(found))
+            if self._always:
+                self._sync()
+        except OSError as error:
+            raise DiskFull(f"the journal could not be written: {error.strerror}") from error
+
     def payload_room(self) -> bool:
         """Say whether bodies are being kept; if not, a call's row says `capture: lost`."""
         return not self._full and self._others + self._segment.total < self._quota
@@ -231,15 +261,15 @@ class Journal:
             self._drop(call, str(error))
             return b""
 
-    def _append(self, frame: bytes, behind: bytes = b"") -> None:
-        """Write a frame and the one that may stand behind it, both or neither."""
+    def _append(self, frame: bytes, behind: bytes = b"", *, count: int = 1) -> None:
+        """Write `count` frames and the one that may stand behind them, all or none."""
         with self._lock:
             try:
                 self._segment.append(frame + behind)
             except OSError as error:
                 self._note_failure(error)
                 raise
-            self._frames += 2 if behind else 1
+            self._frames += count + bool(behind)
             self._last_success_ns = self._now_ns()
             if not self._dirty:
                 self._dirty = True
@@ -383,6 +413,8 @@ class Journal:
         """Count what is on the disk, and open again if there is room."""
         try:
             self._measure()
+            with self._lock:
+                self._dirty |= self._segment.renew(MAX_AGE_S)
             self._reserve.fill()
             room = self._reserve.room_beside()
         except OSError as error:

@@ -49,6 +49,7 @@ def clean(call: Call, body: Body, redact: Redact, cut_bytes: int) -> Payload:
         call.user_id if remember else "",
         call.agent_id if remember else "",
         call.thread_id if remember else "",
+        call.log_id,
     )
 
 

@@ -11,6 +11,8 @@ One call writes up to four frames that share a `call_id`; each becomes a row wit
 * `Settled`  the full record, written once; an `Opened` that nobody settled is `interrupted`
 * `Answer`   what the client was sent (secrets replaced)
 
+A log that somebody sends about a call made elsewhere has no `Opened`.
+
 Times of day are microseconds since 1970 (UTC), durations microseconds, money billionths of a US dollar.
 """
 
@@ -114,6 +116,21 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     memory: MemorySwitch = "on"
     gateway: str = ""
     """Version of the gateway that wrote this."""
+    metrics: dict[str, float] = {}
+    """What the client measured of its own step: `hit`, `relevance`; finite numbers."""
+    # of a log that somebody sent about a call made elsewhere
+    kind: str = ""
+    """`log`; empty for a call of our own."""
+    log_id: str = ""
+    """The sender's own id of it, unique in its project and environment."""
+    links_to: str = ""
+    """`call_id` of the call of ours that it is about: usage and cost stand there."""
+    span_id: str = ""
+    span_name: str = ""
+    cost_upper_nano_usd: int | None = None
+    """What it can cost at most, should nobody learn how it ended; None: nobody can say."""
+    variant: str = ""
+    """Of the route's experiment."""
 
 
 class Injection(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -156,6 +173,13 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     error_message: str = ""
     sent_sha256: str = ""
     """Hex digest of the body as it went to the provider."""
+    asked_in: str = ""
+    """The format in which the provider was asked, if that is not the client's."""
+    dropped: tuple[str, ...] = ()
+    """Parameters that had no place in it and were left out, in the client's words."""
+    possible_cost_nano_usd: int | None = None
+    """What a try that failed after it was sent may have cost at most, as the provider may bill it; None: nothing,
+    or nobody can say."""
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -227,6 +251,8 @@ class Payload(msgspec.Struct, frozen=True, omit_defaults=True):
     user_id: str = ""
     agent_id: str = ""
     thread_id: str = ""
+    log_id: str = ""
+    """Of a log that somebody sent: its call's."""
 
 
 class Request(msgspec.Struct, frozen=True, tag_field="frame", tag="request"):

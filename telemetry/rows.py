@@ -101,6 +101,9 @@ SPANS = Table(
         "cost_lines": pa.map_(_text, _money),
         "cache_saved_nano_usd": _money,
         **dict.fromkeys(("cost_reason", "price_row", "price_version", "gateway", "origin"), _text),
+        "variant": _text,
+        "metrics": pa.map_(_text, pa.float64()),
+        **dict.fromkeys(("log_id", "links_to", "span_id", "span_name"), _text),
     },
     key=("call_id",),
 )
@@ -140,7 +143,7 @@ def row_of(frame: Frame, *, origin: str, preview: Preview) -> Row | None:
 
 
 def interrupted(opened: Opened, *, origin: str) -> Row:
-    """Return the row of a call whose writer died: nobody knows what it cost, only that it cost at least 0."""
+    """Return the row of a call whose writer died: nobody knows what it cost, only between which bounds."""
     outcome = Outcome(
         status="interrupted",
         error_type="interrupted",
@@ -153,8 +156,9 @@ def interrupted(opened: Opened, *, origin: str) -> Row:
 
 def _span(call: Call, outcome: Outcome, origin: str) -> Row:
     usage, cost, memory = outcome.usage, outcome.cost, outcome.memory
-    kind = "embedding" if call.operation == "embeddings" else "llm"
+    kind = call.kind or ("embedding" if call.operation == "embeddings" else "llm")
     served = outcome.attempts[-1].model if outcome.attempts else ""
+    upper = call.cost_upper_nano_usd if outcome.status == "interrupted" else cost.total_nano_usd
     values = (
         *(call.project, call.environment, call.key_id, call.user_id, call.agent_id, call.event_id),
         call.event_id_made,
@@ -184,10 +188,13 @@ def _span(call: Call, outcome: Outcome, origin: str) -> Row:
         *(usage.output_image, usage.web_searches, outcome.service_tier),
         outcome.usage_source,
         outcome.raw_usage,
-        *(cost.total_nano_usd, cost.total_nano_usd or 0, cost.total_nano_usd),
+        *(cost.total_nano_usd, cost.total_nano_usd or 0, upper),
         list(cost.lines.items()),
         cost.cache_saved_nano_usd,
         *(cost.reason, cost.price_row, cost.price_version, call.gateway, origin),
+        call.variant,
+        list(call.metrics.items()),
+        *(call.log_id, call.links_to, call.span_id, call.span_name),
     )
     return Row("spans", call.call_id, call.started_at_us, "", values)
 

@@ -29,7 +29,7 @@ class SegmentWriter:
         self._now_ns = now_ns
         self._seq = -1
         self._fd = -1
-        self._size = self._first = self._left = 0
+        self._size = self._first = self._left = self._rolled_ns = 0
         """Bytes of the current segment, of its header, and how many it still takes: -1 if the disk has failed it."""
         self._spoilt = self._closed = False
         self._retired: list[int] = []
@@ -54,6 +54,14 @@ class SegmentWriter:
         self._size += size
         self._left -= size
         self.total += size
+
+    def renew(self, max_age_s: float) -> bool:
+        """Go on in a new segment if this one holds frames and began so long ago; OSError if that failed."""
+        old = self._now_ns() - self._rolled_ns >= max_age_s * 1e9
+        if not old or self._size == self._first or self._closed or self._spoilt:
+            return False
+        self._roll()
+        return True
 
     def spoil(self) -> None:
         """Never write to the current segment again: the disk has failed it."""
@@ -97,6 +105,7 @@ class SegmentWriter:
         if self._fd >= 0:
             self._retired.append(self._fd)  # keeps its lock until `finish`, after the new one has its own
         self._fd = made
+        self._rolled_ns = self._now_ns()
         self._seq += 1
         self._size = self._first = len(start)
         self._left = self._segment_bytes - self._size

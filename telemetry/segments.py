@@ -161,6 +161,20 @@ def read(path: Path, offset: int, *, limit_bytes: int) -> Batch:
             window *= 2  # the first frame is longer than that, or damaged: look further
 
 
+def header_of(path: Path) -> Header | None:
+    """Return what the segment says of itself, None if it does not; OSError if it cannot be read."""
+    with path.open("rb") as file:
+        start = file.read(len(MAGIC) + _LENGTH.size + MAX_HEADER)
+    if _after_header(start)[0] == 0:
+        return None
+    (length,) = _LENGTH.unpack_from(start, len(MAGIC))
+    fixed = len(MAGIC) + _LENGTH.size
+    try:
+        return msgspec.msgpack.decode(start[fixed : fixed + length], type=Header)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
 def _after_header(start: bytes) -> tuple[int, list[BadFrame]]:
     """Return the offset of the first frame, 0 if that cannot be known, and what is wrong with the header."""
     fixed = len(MAGIC) + _LENGTH.size

@@ -39,7 +39,7 @@ from gateway.prices.table import (
 from gateway.settings import PriceOverride, PriceRates
 
 _NANO = 1_000_000_000
-_NAMES = {"google": "gemini", "x-ai": "xai"}
+_NAMES = {"aws": "bedrock", "google": "gemini", "moonshotai": "moonshot", "x-ai": "xai"}
 """genai-prices' names of providers that the catalog calls otherwise."""
 _NAMED = {"input": "input_uncached", "output": "output_text"}
 """What settings call the buckets of plain text."""
@@ -87,33 +87,41 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compile_table(
-    path: Path, overrides: Mapping[str, PriceOverride], *, litellm_file: Path | None = None
+    path: Path,
+    overrides: Mapping[str, PriceOverride],
+    *,
+    same_as: Mapping[str, str] | None = None,
+    litellm_file: Path | None = None,
 ) -> Summary:
     """Write the table to `path` in one step; raise ValueError naming an override that is not a price.
 
-    `litellm_file`: instead of the one in the installed package.
+    `same_as`: providers of one's own whose prices are another's. `litellm_file`: instead of the one in the installed
+    package.
     """
     source = litellm_file or installed_litellm_file()
     litellm = source.read_bytes() if source else b""
-    wanted = _version(litellm, overrides)
+    wanted = _version(litellm, overrides, same_as or {})
     if _version_at(path) == wanted:
         return Summary(version=wanted, written=False)
-    books = make_books(litellm, overrides)
+    books = make_books(litellm, overrides, same_as or {})
     packed = {name: msgspec.Raw(msgspec.msgpack.encode(book)) for name, book in books.items()}
     _write(path, msgspec.msgpack.encode(File(format=FORMAT, version=wanted, books=packed)))
     models = sum(len(book.entries) + len(book.spare) + len(book.overrides) for book in books.values())
     return Summary(version=wanted, written=True, providers=len(books), models=models)
 
 
-def make_books(litellm: bytes, overrides: Mapping[str, PriceOverride]) -> dict[str, Book]:
+def make_books(
+    litellm: bytes, overrides: Mapping[str, PriceOverride], same_as: Mapping[str, str]
+) -> dict[str, Book]:
     """Return every provider's book."""
     more = _missing()
     entries = {_NAMES.get(p.id, p.id): tuple(_entries(p, more.get(p.id, {}))) for p in genai_providers}
     spare = spare_rows(litellm) if litellm else {}
     own = _overrides(overrides)
+    names = {name: name for name in {**entries, **spare, **own}}
     return {
-        name: Book(overrides=own.get(name, {}), entries=entries.get(name, ()), spare=spare.get(name, {}))
-        for name in {**entries, **spare, **own}
+        name: Book(overrides=own.get(name, {}), entries=entries.get(book, ()), spare=spare.get(book, {}))
+        for name, book in {**names, **same_as}.items()
     }
 
 
@@ -251,11 +259,11 @@ def _time_us(at: time) -> int:
     return seconds % 86_400 * 1_000_000
 
 
-def _version(litellm: bytes, overrides: Mapping[str, PriceOverride]) -> str:
+def _version(litellm: bytes, overrides: Mapping[str, PriceOverride], same_as: Mapping[str, str]) -> str:
     names = [
         f"{package} {found}" for package in ("genai-prices", "litellm") if (found := _installed(package))
     ]
-    said = msgspec.json.encode([FORMAT, names, dict(overrides)], order="sorted")
+    said = msgspec.json.encode([FORMAT, names, dict(overrides), dict(same_as)], order="sorted")
     digest = hashlib.sha256(said + _MISSING.read_bytes() + litellm)
     return ", ".join([*names, digest.hexdigest()[:12]])
 

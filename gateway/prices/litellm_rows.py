@@ -13,21 +13,17 @@ from typing import Any
 
 import msgspec
 
-from gateway.prices.table import SAME, Plan, PriceRow, Rates, Tier, complete
+from gateway.prices.table import LITELLM_NAMES, SAME, Plan, PriceRow, Rates, Tier, complete
 
 _PER_TOKEN = Decimal(10) ** 15
 """From dollars per token to nano-dollars per million tokens."""
 
 _MODES = frozenset({"chat", "completion", "responses", "embedding"})
 _NAMES = {
-    "cohere_chat": "cohere",
-    "codestral": "mistral",
-    "fireworks_ai": "fireworks",
+    **LITELLM_NAMES,
     "fireworks_ai-embedding-models": "fireworks",
-    "moonshot": "moonshotai",
-    "text-completion-openai": "openai",
-    "together_ai": "together",
-    "voyage": "voyageai",
+    "vertex_ai-anthropic_models": "vertex",
+    "vertex_ai-language-models": "vertex",
 }
 _KEYS = {
     "input_uncached": "input_cost_per_token",
@@ -68,7 +64,7 @@ def spare_rows(data: bytes) -> dict[str, dict[str, PriceRow]]:
         rates = _rates(said, "")
         if not rates.get("input_uncached") and not rates.get("output_text"):
             continue
-        model = name.removeprefix(provider + "/").lower()
+        model = name.removeprefix(provider + "/").removeprefix("vertex_ai/").lower()
         row = _row(f"litellm:{name}", said, rates, provider)
         books.setdefault(_NAMES.get(provider, provider), {}).setdefault(model, row)
     return books

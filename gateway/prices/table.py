@@ -144,6 +144,23 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     books: dict[str, msgspec.Raw]
 
 
+LITELLM = "litellm"
+"""Asks others, whom its models' names begin with."""
+LITELLM_NAMES = {
+    "bedrock_converse": "bedrock",
+    "cohere_chat": "cohere",
+    "codestral": "mistral",
+    "fireworks_ai": "fireworks",
+    "friendliai": "friendli",
+    "nvidia_nim": "nvidia",
+    "text-completion-openai": "openai",
+    "together_ai": "together",
+    "vercel_ai_gateway": "vercel",
+    "vertex_ai": "vertex",
+    "voyage": "voyageai",
+}
+"""litellm's names of providers that the books call otherwise."""
+
 FREE = PriceRow(id="free", rates=dict.fromkeys(Usage.__struct_fields__, 0))
 """The sandbox costs nothing, and what runs on machines of one's own."""
 
@@ -188,12 +205,18 @@ class PriceTable:
             row = self._only.get((provider, model))
         return row or next((row for row in reversed(rows) if row.holds(at_us)), None)
 
+    def rows(self, provider: str, model: str) -> tuple[PriceRow, ...]:
+        """Return all rows of the model, whenever they hold."""
+        if provider == "sandbox":
+            return (FREE,)
+        found = self._rows.get((provider, model))
+        return self._look_up(provider, model) if found is None else found
+
     def _look_up(self, provider: str, model: str) -> tuple[PriceRow, ...]:
-        book = self._books.get(provider)
-        if book is None:
-            packed = self._packed.get(provider)
-            book = self._books[provider] = _books.decode(packed) if packed is not None else Book()
-        rows = _rows_of(book, model.lower())
+        rows = _rows_of(self._book(provider), model.lower())
+        if not rows and provider == LITELLM:
+            other, _, name = model.lower().partition("/")
+            rows = _rows_of(self._book(LITELLM_NAMES.get(other, other)), name)
         if len(self._rows) >= _CACHED:
             self._rows.clear()
             self._only.clear()
@@ -201,6 +224,13 @@ class PriceTable:
         if len(rows) == 1 and not rows[0].valid_from_us and not rows[0].day_until_us:
             self._only[provider, model] = rows[0]
         return rows
+
+    def _book(self, provider: str) -> Book:
+        book = self._books.get(provider)
+        if book is None:
+            packed = self._packed.get(provider)
+            book = self._books[provider] = _books.decode(packed) if packed is not None else Book()
+        return book
 
 
 def _rows_of(book: Book, name: str) -> tuple[PriceRow, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from gateway.wire import (
     anthropic_words,
     gemini_words,
+    log_words,
     openai_response_words,
     openai_words,
     passthrough_words,
@@ -21,6 +22,7 @@ _WORDS: Mapping[str, Callable[[str, bytes], str]] = {
     "openai.responses": openai_response_words.words,
     "anthropic": anthropic_words.words,
     "gemini": gemini_words.words,
+    "log": log_words.words,
     **dict.fromkeys(
         ("openai.passthrough", "anthropic.passthrough", "gemini.passthrough"), passthrough_words.words
     ),

@@ -1,7 +1,7 @@
 -- The calls of one event or thread, oldest first.
 SELECT
     {{call_columns}}
-FROM spans
+FROM {{calls}}
 WHERE ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String}))
   AND toStartOfHour(started_at) IN (
     SELECT DISTINCT toStartOfHour(started_at)

@@ -13,7 +13,7 @@ SELECT
     arraySort(arrayFilter(one -> one != '', groupUniqArray(5)(spans.user_id))) AS user_ids,
     toUnixTimestamp64Micro(min(spans.started_at)) AS first_us,
     toInt64(max(toUnixTimestamp64Micro(spans.started_at) + toInt64(spans.total_us))) - first_us AS total_us
-FROM spans
+FROM {{calls}}
 WHERE ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String}))
   AND toStartOfHour(started_at) IN (
     SELECT DISTINCT toStartOfHour(started_at)

@@ -83,5 +83,6 @@ FROM (
     FROM usage_daily
     WHERE usage_daily.origin = {origin:String} AND usage_daily.day = toDate({day:String})
 )
+WHERE toYYYYMM(day) NOT IN (SELECT month FROM dropped_months)
 GROUP BY project, environment, day, user_id, key_id, provider, model, kind, origin
 HAVING calls != 0 OR priced != 0 OR unpriced != 0 OR input_tokens != 0 OR output_tokens != 0 OR cost_nano_usd != 0

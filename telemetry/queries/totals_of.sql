@@ -10,7 +10,7 @@ SELECT
     toInt64(sum(ifNull(spans.cost_nano_usd, 0))) AS cost_nano_usd,
     toUnixTimestamp64Micro(min(started_at)) AS first_us,
     toUnixTimestamp64Micro(max(started_at)) AS last_us
-FROM spans
+FROM {{calls}}
 WHERE ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String}))
   AND toStartOfHour(started_at) IN (
     SELECT DISTINCT toStartOfHour(started_at)

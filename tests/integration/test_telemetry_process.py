@@ -181,7 +181,8 @@ def test_metrics_of_the_house_are_one_page(house: House) -> None:
     door.close()
     assert 'tidegate_requests_total{process="worker-0"} 7' in page["text"]
     assert 'tidegate_store_up{process="telemetry"} 1' in page["text"]
-    assert 'tidegate_collector_lag_bytes{process="telemetry",consumer="store"} 0' in page["text"]
+    none = 'tidegate_collector_lag_bytes{process="telemetry",consumer="store"} 0'
+    house.until("/metrics", lambda body: none in body["text"])
 
 
 def test_it_does_not_outlive_its_supervisor(house: House) -> None:

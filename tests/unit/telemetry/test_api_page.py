@@ -63,7 +63,7 @@ def test_a_path_is_told_with_its_parameters_and_its_answer() -> None:
 
     assert "GET /api/users/{user_id}/cost Tell what a user cost" in words
     assert "Answers UserCost . user_id string Required." in words
-    assert "limit integer Calls per page. Default: 50. 1 to 1000." in words
+    assert "limit integer Rows per page. Default: 50. 1 to 1000." in words
     assert "1.2.3" in words
 
 

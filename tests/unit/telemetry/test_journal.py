@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from telemetry import segments
-from telemetry.journal import AT_ONCE_BYTES, CUT_BYTES, MOST_BACKLOG, DiskFull, Journal
+from telemetry.journal import AT_ONCE_BYTES, CUT_BYTES, MOST_BACKLOG, DiskFull, Journal, Told
 from telemetry.payloads import Body
 from telemetry.records import Answer, Call, Frame, Opened, Outcome, Request, Settled
 from telemetry.segment_writer import SegmentWriter
@@ -366,3 +366,40 @@ def test_close_writes_what_is_queued_and_lets_go(make: Make, tmp_path: Path) -> 
         journal.open(call())
     journal.settle(call(), OK)
     assert journal.status().lost == 1
+
+
+def test_calls_that_are_over_are_added_with_their_bodies_in_one_write(make: Make, tmp_path: Path) -> None:
+    journal = make()
+    large = body(b'{"a":"' + b"x" * AT_ONCE_BYTES + b'"}')
+
+    journal.add([Told(call(one), OK, [("request", large), ("answer", body(b"{}"))]) for one in "ab"])
+
+    found = frames(tmp_path)
+    assert [type(frame) for frame in found] == [Settled, Request, Answer] * 2
+    assert journal.status().frames == 6
+
+
+def test_of_calls_that_do_not_fit_on_the_disk_none_is_added(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = make()
+    write = os.write
+
+    def short(descriptor: int, data: bytes) -> int:
+        return write(descriptor, data[: len(data) // 2])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", short)
+        with pytest.raises(DiskFull):
+            journal.add([Told(call(one), OK, []) for one in "ab"])
+        assert frames(tmp_path) == []
+    until(journal.payload_room)
+    journal.add([Told(call("c"), OK, [])])
+    assert [frame.call.call_id for frame in frames(tmp_path) if isinstance(frame, Settled)] == ["c"]
+
+
+def test_beyond_the_quota_nothing_is_added(make: Make, tmp_path: Path) -> None:
+    journal = make(quota_bytes=1)
+    with pytest.raises(DiskFull):
+        journal.add([Told(call(), OK, [])])
+    assert frames(tmp_path) == []

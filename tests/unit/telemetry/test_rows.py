@@ -152,3 +152,17 @@ def test_a_value_that_does_not_fit_refuses_the_row(how: Outcome) -> None:
     assert row is not None
     with pytest.raises(StoreRefused):
         SPANS.block([row])
+
+
+def test_an_interrupted_call_costs_at_most_what_was_known_before_it_was_made() -> None:
+    bounded, unbounded = (
+        plain(interrupted(Opened(call(1, cost_upper_nano_usd=most)), origin="here")) for most in (500, None)
+    )
+    assert (bounded["cost_nano_usd"], bounded["cost_lower_nano_usd"], bounded["cost_upper_nano_usd"]) == (
+        None,
+        0,
+        500,
+    )
+    assert unbounded["cost_upper_nano_usd"] is None
+    done = settled(1, cost_upper_nano_usd=500)
+    assert plain(row_of(done, origin="here", preview=begin))["cost_upper_nano_usd"] == 12_345

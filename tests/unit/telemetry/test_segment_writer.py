@@ -178,3 +178,22 @@ def test_reserves_of_the_dead_are_swept_and_those_of_the_living_stay(tmp_path: P
     writer.close()
     sweep(tmp_path)
     assert not list(tmp_path.glob("*.reserve"))
+
+
+def test_a_segment_that_is_old_and_holds_something_is_followed_by_the_next(tmp_path: Path) -> None:
+    seconds = [0]
+    writer = SegmentWriter(tmp_path, "w", segment_bytes=1000, now_ns=lambda: seconds[0] * 1_000_000_000)
+    seconds[0] = 100
+    assert not writer.renew(60)  # it holds nothing
+    writer.append(b"frame")
+    assert not writer.renew(101)
+    assert writer.renew(100)
+    writer.append(b"next")
+    first, second = contents(tmp_path)
+    assert (first[-5:], second[-4:]) == (b"frame", b"next")
+    assert not writer.renew(60)
+    header = segments.header_of(segments.writers(tmp_path)["w"][1].path)
+    assert header is not None
+    assert (header.seq, header.started_at_us) == (1, 100_000_000)
+    writer.close()
+    assert not writer.renew(0)

@@ -245,3 +245,14 @@ def test_two_who_ask_at_once_do_not_take_each_other_for_the_writer(tmp_path: Pat
         assert segments.is_dead(segments.writers(tmp_path)["w"])
     finally:
         os.close(other)
+
+
+def test_a_header_tells_who_wrote_the_segment_and_when(tmp_path: Path) -> None:
+    path = tmp_path / "w-00000003.seg"
+    path.write_bytes(segments.header("w", 3, 77))
+    assert segments.header_of(path) == segments.Header("w", 3, 77)
+    for damaged in (b"", b"TGJ1", b"something else entirely", segments.header("w", 3, 77)[:-1]):
+        path.write_bytes(damaged)
+        assert segments.header_of(path) is None
+    path.write_bytes(segments.header("w", 3, 77)[:8] + b"\xc1" * (len(segments.header("w", 3, 77)) - 8))
+    assert segments.header_of(path) is None

@@ -13,6 +13,7 @@ from genai_prices.data import providers
 from gateway.prices import compile as compiling
 from gateway.prices.compile import compile_table, installed_litellm_file, make_books
 from gateway.prices.table import FREE, PriceTable
+from gateway.providers.catalog import Catalog
 from gateway.settings import PriceOverride, PriceRates
 
 MISSING = Path(compiling.__file__).with_name("missing.toml")
@@ -177,6 +178,20 @@ def test_the_same_sources_are_compiled_once(tmp_path, spare):
     assert [p.name for p in tmp_path.iterdir()] == ["prices.msgpack"]
 
 
+def test_a_cloud_under_a_name_of_ones_own_has_its_prices(tmp_path, spare):
+    path = tmp_path / "prices.msgpack"
+    own = {"eu/mine": PriceOverride(input="1", output="2")}
+
+    plain = compile_table(path, own, litellm_file=spare)
+    named = compile_table(path, own, same_as={"eu": "openai"}, litellm_file=spare)
+    table = PriceTable.load(path)
+
+    assert plain.version != named.version
+    assert table.rows("eu", "gpt-4o") == table.rows("openai", "gpt-4o") != ()
+    assert table.rows("eu", "mine")
+    assert not table.rows("openai", "mine")
+
+
 def test_a_broken_table_is_replaced(tmp_path, spare):
     path = tmp_path / "prices.msgpack"
     path.write_bytes(b"half a tab")
@@ -201,7 +216,7 @@ def test_a_broken_table_is_replaced(tmp_path, spare):
 )
 def test_an_override_that_is_no_price_is_named(name, said, setting):
     with pytest.raises(ValueError, match=setting):
-        make_books(b"", {name: said})
+        make_books(b"", {name: said}, {})
 
 
 def test_litellms_file_is_found_without_importing_litellm():
@@ -225,3 +240,31 @@ def test_workers_need_neither_pydantic_nor_genai_prices():
 
     assert "pydantic" not in said.stdout
     assert "genai_prices" not in said.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> PriceTable:
+    """The table as a house has it."""
+    path = tmp_path_factory.mktemp("installed") / "prices"
+    compile_table(path, {})
+    return PriceTable.load(path)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+        ("bedrock", "amazon.nova-pro-v1:0"),
+        ("vertex", "claude-sonnet-4-5@20250929"),
+        ("vertex", "gemini-2.5-pro"),
+        ("azure", "gpt-4o"),
+        ("moonshot", "kimi-k2-thinking"),
+        ("zai", "glm-4.6"),
+    ],
+)
+def test_prices_stand_under_the_catalogs_names(installed, provider, model):
+    row = installed.find(provider, model, NOW)
+
+    assert row is not None
+    assert row.rates["input_uncached"]
+    assert provider in Catalog.load().rows

@@ -1,0 +1,66 @@
+"""The most that a call can cost, for calls of which nobody learns how they ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from ahocorasick_rs import BytesAhoCorasick, MatchKind
+
+from gateway.prices.table import PriceRow, Rates
+
+_IN = ("input_uncached", "cache_read", "cache_write_5m", "cache_write_1h", "input_audio", "input_image")
+_OUT = ("output_text", "output_reasoning", "output_audio", "output_image")
+_MILLION = 1_000_000
+
+_OUTSIDE = BytesAhoCorasick(
+    (
+        *(b'url"', b'"file', b'Uri"', b"_search", b'Search"', b'"mcp"', b'response_id"', b'"conversation"'),
+        *(b'cachedContent"', b'cached_content"'),
+    ),
+    matchkind=MatchKind.LeftmostFirst,
+)
+"""What a body says that has the model read more than stands in it: by address, by id, or from the web."""
+_MOST_OUT = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
+_TIMES = ("n", "best_of", "candidateCount")
+
+
+def ceiling(rows: Iterable[PriceRow], at_us: int) -> tuple[int, int, int] | None:
+    """Return the highest rates of tokens in, tokens out and calls, at any hour and service tier; None: unknown."""
+    found = [
+        rates for row in rows if not row.valid_until_us or at_us < row.valid_until_us for rates in _all(row)
+    ]
+    tokens_in = [rates[name] for rates in found for name in _IN if name in rates]
+    tokens_out = [rates[name] for rates in found for name in _OUT if name in rates]
+    if not tokens_in or not tokens_out:
+        return None
+    return max(tokens_in), max(tokens_out), max(rates.get("request", 0) for rates in found)
+
+
+def _all(row: PriceRow) -> Iterator[Rates]:
+    for plan in (row, *row.services.values()):
+        yield plan.rates
+        yield from (tier.rates for tier in plan.tiers)
+
+
+def upper_bound(
+    rates: tuple[int, int, int],
+    body: bytes,
+    parameters: Mapping[str, bool | int | float | str],
+    *,
+    answers: bool,
+) -> int | None:
+    """Return what the call costs at most, in nano-dollars; None if its request sets no limit.
+
+    No tokenizer makes more than one token of a byte. `answers`: the model writes text, not vectors.
+    """
+    tokens_out = 0
+    if answers:
+        limits = [limit for name in _MOST_OUT if isinstance(limit := parameters.get(name), int)]
+        if not limits:
+            return None
+        times = [most for name in _TIMES if isinstance(most := parameters.get(name), int)]
+        tokens_out = max(limits) * max(1, *times) if times else max(limits)
+    if _OUTSIDE.find_matches_as_indexes(body):
+        return None
+    tokens_in, per_out, per_call = rates
+    return -(-(len(body) * tokens_in + tokens_out * per_out + per_call) // _MILLION)

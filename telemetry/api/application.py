@@ -1,0 +1,35 @@
+"""The query API as an application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+
+from telemetry.api import calls, exports, groups, search, sums
+from telemetry.api.errors import add_refusals
+from telemetry.api_page import POLICY, page
+from telemetry.store.base import Store
+
+
+def build(store: Callable[[], Store | None], *, now_us: Callable[[], int], version: str = "") -> FastAPI:
+    """Make the application; `store` returns None while it is being opened."""
+    app = FastAPI(
+        title="Tidegate query API",
+        version=version or "0",
+        description="Every call, what it cost, and what it belongs to.",
+        docs_url=None,  # FastAPI's own pages load their scripts from somewhere else
+        redoc_url=None,
+    )
+    app.state.store = store
+    app.state.now_us = now_us
+    for part in (exports, calls, groups, sums, search):  # a path that is a name before one that is an id
+        app.include_router(part.router)
+    add_refusals(app)
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(page(app.openapi()), headers={"content-security-policy": POLICY})
+
+    return app

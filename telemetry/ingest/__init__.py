@@ -1,0 +1,1 @@
+"""Logs that somebody sends us about calls made elsewhere."""

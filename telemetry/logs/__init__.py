@@ -1,0 +1,1 @@
+"""Lists of logs, threads and users, in the words of Respan's API."""
