@@ -25,6 +25,8 @@ class _Body(msgspec.Struct):
     messages: list[Any] = []
     contents: list[Any] = []
     """Gemini's."""
+    input: Any = None
+    """Of OpenAI's responses: words, or items."""
 
 
 _BODY = msgspec.json.Decoder(_Body)
@@ -36,7 +38,9 @@ Redact = Callable[[str], str]
 def heard(
     body: bytes, scope: Scope, *, call_id: str, occurred_at_us: int, thread_id: str = ""
 ) -> Said | None:
-    """Read the body of a chat completion, or of one of Anthropic's or Gemini's calls, as the journal holds it; None if no user says anything in it.
+    """Read the body of a chat completion or response, or of one of Anthropic's or Gemini's calls, as the journal holds it.
+
+    None if no user says anything in it.
 
     Never raises: a body may be cut, or be no chat at all, and capture must not stop at it.
     """
@@ -44,13 +48,20 @@ def heard(
         read = _BODY.decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
-    messages = [message for message in read.messages if isinstance(message, dict)]
+    messages = [message for message in [*read.messages, *_items_of(read.input)] if isinstance(message, dict)]
     messages += [_message_of(content) for content in read.contents if isinstance(content, dict)]
     if not any(user_turns(messages)):
         return None
     return Said(
         call_id=call_id, scope=scope, occurred_at_us=occurred_at_us, messages=messages, thread_id=thread_id
     )
+
+
+def _items_of(said: object) -> list[Any]:
+    """Return the input of a response as messages; its other items have no role."""
+    if isinstance(said, str):
+        return [{"role": "user", "content": said}]
+    return said if isinstance(said, list) else []
 
 
 def _message_of(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from telemetry.follower import Item, Work
 from telemetry.records import Payload, Request
 from telemetry.store.base import StoreRefused
 
-SURFACES = frozenset({"openai.chat", "anthropic.messages", "gemini.generate"})
+SURFACES = frozenset({"openai.chat", "openai.responses", "anthropic.messages", "gemini.generate"})
 """Formats in which the other side finds the user's words."""
 MOST_CALLS = 64
 MOST_BYTES = 1 << 20

@@ -12,9 +12,10 @@ from typing_extensions import override
 
 from gateway.errors import GatewayError
 from gateway.wire import openai_body, openai_errors, openai_response_words
-from gateway.wire.base import Peek, Reading
+from gateway.wire.base import Conversation, Peek, Reading
 from gateway.wire.claiming import Claiming, claimed
 from gateway.wire.openai_response import ResponseDocument, ResponseStream
+from gateway.wire.openai_response_memory import InputConversation
 
 _ABSENT = msgspec.Raw(b"")
 
@@ -96,8 +97,9 @@ class OpenAIResponses:
         """Return the body asking for `model`."""
         return openai_body.rewrite(body, model=model, ask_usage=False, drop=drop)
 
-    def conversation(self, body: bytes) -> None:
-        """Say that there is no place for memories."""
+    def conversation(self, body: bytes) -> Conversation | None:
+        """Read what the user says."""
+        return InputConversation(body)
 
     def reading(self, *, stream: bool, strip_usage: bool) -> Reading:  # noqa: ARG002 - nothing is taken out
         """Return a reader for one answer."""
@@ -134,6 +136,10 @@ class KeptResponse(OpenAIResponses):
     def rewrite(self, body: bytes, *, model: str, ask_usage: bool, drop: tuple[str, ...] = ()) -> bytes:
         """Return the body as it is."""
         return body
+
+    @override
+    def conversation(self, body: bytes) -> None:
+        """Say that there is no place for memories: nothing is asked of a model."""
 
     @override
     def reading(self, *, stream: bool, strip_usage: bool) -> Reading:

@@ -65,10 +65,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             yield found
 
 
-def say(house: Tidegate, user: str, text: str) -> Reply:
+def say(house: Tidegate, user: str, text: str, path: str = "chat/completions") -> Reply:
     """Ask the sandbox."""
-    body = {"model": "sandbox/echo", "messages": [{"role": "user", "content": text}]}
-    return house.request("POST", "/v1/chat/completions", body, {"x-tidegate-user-id": user})
+    said = {"input": text} if path == "responses" else {"messages": [{"role": "user", "content": text}]}
+    body = {"model": "sandbox/echo", **said}
+    return house.request("POST", f"/v1/{path}", body, {"x-tidegate-user-id": user})
 
 
 def memory_of(reply: Reply) -> dict[str, str]:
@@ -173,12 +174,13 @@ def test_a_web_page_may_read_what_was_remembered(house: House) -> None:
     assert {PREFIX + name for name in ("status", "ids", "tokens", "latency-ms")} <= set(exposed)
 
 
-def test_the_second_call_of_a_user_carries_a_memory_of_the_first(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["chat/completions", "responses"])
+def test_the_second_call_of_a_user_carries_a_memory_of_the_first(tmp_path: Path, path: str) -> None:
     with Tidegate(tmp_path, {"memory": {"enabled": True}}) as house:
-        say(house, "ada", "My sister Julia moved to Lisbon in spring.")
+        say(house, "ada", "My sister Julia moved to Lisbon in spring.", path)
 
         def carried() -> Reply | None:
-            reply = say(house, "ada", "Which town does my sister Julia live in?")
+            reply = say(house, "ada", "Which town does my sister Julia live in?", path)
             assert reply.status == 200
             return reply if memory_of(reply)["status"] == "injected" else None
 

@@ -47,6 +47,24 @@ def test_parts_that_are_no_text_of_the_user_are_left_out(content, text):
     assert text_of(content) == text
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I like tea",
+        [
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "I like tea"}]},
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "So do I"}]},
+            {"type": "function_call_output", "call_id": "c", "output": "milk"},
+        ],
+    ],
+)
+def test_the_input_of_a_response_is_read_as_well(said):
+    found = heard(msgspec.json.encode({"input": said}), ALICE, call_id="c", occurred_at_us=1)
+
+    assert found is not None
+    assert list(user_turns(found.messages)) == [(0, "I like tea")]
+
+
 def test_geminis_contents_are_read_as_well():
     contents = [
         {"role": "user", "parts": [{"text": "I like tea"}, {"inlineData": {}}]},
@@ -118,7 +136,7 @@ def test_a_journalled_body_becomes_what_was_said():
         b"",
         b"{",
         b"[]",
-        b'{"input": "x"}',
+        b'{"input": 7}',
         b'{"messages": {}}',
         b'{"messages": [{"role": "system", "content": "x"}]}',
         b'{"messages": [{"role": "user", "content": "I like t',

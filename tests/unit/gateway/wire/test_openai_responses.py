@@ -106,8 +106,8 @@ def test_a_body_is_read_or_refused(body):
         wire.peek(body)
 
 
-def test_there_is_no_place_for_memories():
-    assert wire.conversation(b'{"model":"m","input":"hi"}') is None
+def test_what_asks_no_model_has_no_place_for_memories():
+    assert KeptResponse("retrieve", "GET").conversation(b"") is None
 
 
 def test_an_error_in_a_stream_is_typed_and_raises_in_openais_client():
