@@ -43,6 +43,20 @@ NETWORK_VARIABLES: dict[str, tuple[str, str]] = {
 }
 """Variables that other programs share, so the file wins over them. The proxies' also in lower case."""
 
+CLOUD_VARIABLES: dict[str, dict[str, tuple[str, ...]]] = {
+    "azure": {"base_url": ("AZURE_OPENAI_ENDPOINT",)},
+    "bedrock": {"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
+    "vertex": {
+        "project": ("GOOGLE_CLOUD_PROJECT",),
+        "region": ("GOOGLE_CLOUD_LOCATION",),
+        "credentials_file": ("GOOGLE_APPLICATION_CREDENTIALS",),
+    },
+}
+"""Variables that clouds' own programs read, by API and setting; used where the file says nothing."""
+
+AWS_CREDENTIAL = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""Used for Bedrock if it has no other key; the last may be missing."""
+
 OTHER_VARIABLES = ("TIDEGATE_CONFIG", "TIDEGATE_CONTAINER", "TIDEGATE_KEY")
 """Read here and in the command line: which file, whether in a container, the key of `tidegate calls`."""
 
@@ -224,9 +238,55 @@ def _with_keys(settings: Settings, environ: Mapping[str, str], catalog: Mapping[
         key = environ.get(variable, "").strip() if variable and not given.api_key else ""
         if key:
             _check_secret(variable, key)
-            providers[name] = msgspec.structs.replace(given, api_key=key, api_key_env=variable)
+            given = msgspec.structs.replace(given, api_key=key, api_key_env=variable)
+        given = _in_cloud(name, given, environ, asked_for=name in providers)
+        if given.api_key or name in providers:
+            providers[name] = given
     keys = tuple(msgspec.structs.replace(key, hash=key.hash.lower()) for key in settings.keys)
     return msgspec.structs.replace(settings, providers=providers, keys=keys)
+
+
+def _in_cloud(
+    name: str, given: ProviderSettings, environ: Mapping[str, str], *, asked_for: bool
+) -> ProviderSettings:
+    """Add what a cloud's own variables say; one that is not `asked_for` in the file is there only if they say all."""
+    api = given.api or name
+    found = {
+        field: value
+        for field, variables in CLOUD_VARIABLES.get(api, {}).items()
+        if not getattr(given, field)
+        and (value := next((said for v in variables if (said := environ.get(v, "").strip())), ""))
+    }
+    given = msgspec.structs.replace(given, **found)
+    if api == "bedrock" and not given.api_key:
+        access_key, secret_key, token = (environ.get(variable, "").strip() for variable in AWS_CREDENTIAL)
+        if access_key and secret_key:
+            key = ":".join(part for part in (access_key, secret_key, token) if part)
+            _check_secret(" ".join(AWS_CREDENTIAL), key)
+            given = msgspec.structs.replace(given, api_key=key, api_key_env=AWS_CREDENTIAL[0])
+    if api == "vertex" and given.credentials_file and not given.api_key:
+        given = _with_account(name, given, strict=asked_for)
+    missing = (api == "azure" and not given.base_url) or (api == "vertex" and not given.project)
+    return msgspec.structs.replace(given, api_key="") if missing and not asked_for else given
+
+
+def _with_account(name: str, given: ProviderSettings, *, strict: bool) -> ProviderSettings:
+    """Read the account's file; its project is meant if no other is named."""
+    place, remedy = f"providers.{name}.credentials_file", "Name the JSON file that Google made."
+    try:
+        text = Path(given.credentials_file).expanduser().read_bytes()
+        said = msgspec.json.decode(text, type=dict[str, Any])
+    except OSError as error:
+        problem = Problem(0, place, f"cannot be read: {error.strerror}", remedy)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        problem = Problem(0, place, "is not a JSON object", remedy)
+    else:
+        project = given.project or str(said.get("project_id") or said.get("quota_project_id") or "")
+        key = msgspec.json.encode(said).decode()
+        return msgspec.structs.replace(given, api_key=key, project=project)
+    if strict:
+        raise ConfigError([problem])
+    return given
 
 
 def _check_secret(place: str, key: str) -> None:

@@ -24,6 +24,7 @@ from rich.table import Table
 
 from gateway.clock import Clock
 from gateway.config import is_loopback
+from gateway.health import litellm_pid
 from gateway.places import Places
 from gateway.settings import Settings
 
@@ -64,6 +65,7 @@ def examine(
         keys(settings),
     ]
     rows += credentials(settings, key_variables)
+    rows.append(litellm(places, running))
     rows += certificates(settings)
     rows += proxies(settings)
     date = gateway_date(settings) if running is not None else None
@@ -232,6 +234,8 @@ def keys(settings: Settings) -> Row:
 def credentials(settings: Settings, key_variables: Mapping[str, str]) -> Iterator[Row]:
     """One row per provider of the configuration; one for all if none has a key."""
     for name, provider in settings.providers.items():
+        if name == "litellm" and not provider.base_url:
+            continue  # it has a row of its own
         variable = provider.api_key_env or key_variables.get(name, "")
         if provider.api_key:
             yield Row(f"provider {name}", "ok", f"key from {variable}" if variable else "key from the file")
@@ -246,6 +250,15 @@ def credentials(settings: Settings, key_variables: Mapping[str, str]) -> Iterato
     if not settings.providers:
         remedy = "Set OPENAI_API_KEY, for example; `sandbox/echo` answers without."
         yield Row("providers", "warn", "no provider has a key", remedy)
+
+
+def litellm(places: Places, running: int | None) -> Row:
+    """Say whether the process is up that models named litellm/... are asked through."""
+    if _missing("litellm"):
+        remedy = "Install litellm for this Python, or ask for no model named litellm/..."
+        return Row("litellm", "warn", "the package litellm is not installed", remedy)
+    pid = 0 if running is None else litellm_pid(places.state)
+    return Row("litellm", "ok", f"up (process {pid})" if pid else "not started: the first call does that")
 
 
 def certificates(settings: Settings) -> Iterator[Row]:

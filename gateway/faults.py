@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from gateway.settings import Breaker, Memory, Retries, Settings, Timeouts
+from gateway.settings import Breaker, Memory, ProviderSettings, Retries, RouteVariant, Settings, Timeouts
 from gateway.yaml_file import Tree, nearest
 
 Place = tuple[str, ...]
@@ -19,6 +19,16 @@ Fault = tuple[Place, str, str]
 """Where, what, and the remedy."""
 
 _SANDBOX = "sandbox"
+_LITELLM = "litellm"
+_PLACED = frozenset({"bedrock", "vertex"})
+"""APIs that need no URL: region and project say where they are."""
+_CLOUD_SETTINGS = {
+    "region": (("bedrock", "vertex"), r"[a-z][a-z0-9-]{0,39}", "eu-central-1"),
+    "project": (("vertex",), r"[a-z0-9.:-]{1,100}", "my-project-1"),
+    "api_version": (("azure",), r"\d{4}-\d{2}-\d{2}(-preview)?", "2024-10-21"),
+    "credentials_file": (("vertex",), r".+", "/etc/tidegate/account.json"),
+}
+"""Which APIs have a setting, and what it looks like."""
 _MOST_ATTEMPTS = 10
 _MOST_DIMENSIONS = 65_536
 
@@ -88,13 +98,39 @@ def _provider_faults(settings: Settings, catalog: Mapping[str, str]) -> Iterator
             yield place, "not a name for a provider", f"Choose one without `/` that is not `{_SANDBOX}`."
         if provider.base_url and not _is_http(_split(provider.base_url)):
             yield (*place, "base_url"), "not an http:// or https:// URL", "Write `https://host/v1`."
-        if not provider.base_url and catalog and name not in catalog:
+        placed = provider.api in _PLACED or name == _LITELLM
+        if not provider.base_url and catalog and name not in catalog and not placed:
             remedy = f"Add its `base_url`. {nearest(name, list(catalog))}"
             yield place, "not in the catalog, and no base_url", remedy
         if provider.api_key and provider.api_key_env:
             yield (*place, "api_key_env"), "given beside api_key", "Keep one of the two."
         if provider.api_key and not (provider.api_key.isascii() and provider.api_key.isprintable()):
             yield (*place, "api_key"), "not usable as a header", "Write the key alone, without line breaks."
+        yield from _cloud_faults(provider, provider.api or name, place)
+        yield from _litellm_faults(name, provider, place)
+
+
+def _cloud_faults(provider: ProviderSettings, api: str, place: Place) -> Iterator[Fault]:
+    for field, (apis, pattern, example) in _CLOUD_SETTINGS.items():
+        said = getattr(provider, field)
+        if said and api not in apis:
+            yield (*place, field), f"not a setting of the API {api}", f"It belongs to {' or '.join(apis)}."
+        elif said and not re.fullmatch(pattern, said):
+            yield (*place, field), "not well-formed", f"Write it like `{example}`."
+    if provider.api_key and provider.credentials_file:
+        yield (*place, "credentials_file"), "given beside api_key", "Keep one of the two."
+
+
+def _litellm_faults(name: str, provider: ProviderSettings, place: Place) -> Iterator[Fault]:
+    ours = name == _LITELLM and not provider.base_url
+    if provider.env and not ours:
+        yield (*place, "env"), f"not a setting of {name}", "It belongs to litellm, if that has no base_url."
+    for variable in provider.env:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
+            yield (*place, "env"), f"{variable!r} is not a variable", "Write it like `COHERE_API_KEY`."
+    if ours and (provider.api or provider.api_key or provider.api_key_env):
+        remedy = "Put its providers' keys under `env`, or set their variables."
+        yield place, "litellm has neither an API nor a key of its own", remedy
 
 
 def _route_faults(settings: Settings, known: set[str]) -> Iterator[Fault]:
@@ -112,9 +148,18 @@ def _route_faults(settings: Settings, known: set[str]) -> Iterator[Fault]:
                 yield from _model_faults(model, (*place, field), known)
         for index, model in enumerate(route.fallbacks):
             yield from _model_faults(model, (*place, "fallbacks", str(index)), known)
+        for variant, said in route.variants.items():
+            yield from _variant_faults(said, (*place, "variants", variant), known)
         if route.timeouts is not None:
             yield from _timeout_faults(route.timeouts, (*place, "timeouts"))
         yield from _care_faults(route.retries, route.breaker, place)
+
+
+def _variant_faults(variant: RouteVariant, place: Place, known: set[str]) -> Iterator[Fault]:
+    if variant.model:
+        yield from _model_faults(variant.model, (*place, "model"), known)
+    if not 0 <= variant.weight < math.inf:
+        yield (*place, "weight"), "below zero", "Choose 0 or more."
 
 
 def _model_faults(model: str, at: Place, known: set[str]) -> Iterator[Fault]:

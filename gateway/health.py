@@ -53,6 +53,7 @@ class Health:
         link: LinkClient,
         transport: Transport,
         telemetry: Path,
+        house: Path,
         clock: Clock,
         unwell: Callable[[], Mapping[str, str]],
     ) -> None:
@@ -60,6 +61,8 @@ class Health:
         self._link = link
         self._transport = transport
         self._telemetry = telemetry
+        self._house = house
+        """What the supervisor says of its children."""
         self._clock = clock
         self._unwell = unwell
         """Deployments of routes that are left alone, and why."""
@@ -74,6 +77,7 @@ class Health:
             self._journal_sink(),
             await self._hub_sink(),
             self._routes_sink(),
+            *self._litellm_sinks(),
             *await self._telemetry_sinks(),
         ]
         blocked = not sinks[0].ok
@@ -92,6 +96,13 @@ class Health:
         unwell = self._unwell()
         # a used-up limit is nothing unusual, and half open is as open as nobody asks
         return Sink("routes", "open" not in unwell.values(), detail=dict(unwell))
+
+    def _litellm_sinks(self) -> list[Sink]:
+        """Say whether litellm's process was needed; nothing on a host without a supervisor."""
+        pid = litellm_pid(self._house)
+        if pid is None:
+            return []
+        return [Sink("litellm", ok=True, detail={"state": "up" if pid else "not started"})]
 
     async def _telemetry_sinks(self) -> list[Sink]:
         outgoing = Outgoing(
@@ -115,12 +126,35 @@ class _Part(msgspec.Struct, frozen=True):
     detail: dict[str, object] = {}
 
 
+class _Child(msgspec.Struct, frozen=True):
+    role: str
+    pid: int
+
+
+class _House(msgspec.Struct, frozen=True):
+    """What is needed of the supervisor's state."""
+
+    children: tuple[_Child, ...] = ()
+
+
 class _Report(msgspec.Struct, frozen=True):
     """`GET /health` of the telemetry process."""
 
     ok: bool = False
     store: _Part = _Part()
     collector: _Part = _Part()
+
+
+def litellm_pid(house: Path) -> int | None:
+    """Return litellm's process by what the supervisor says, 0 if it is not up, None if nothing is said.
+
+    Asking at its socket would start it.
+    """
+    try:
+        children = msgspec.json.decode(house.read_bytes(), type=_House).children
+    except (OSError, msgspec.DecodeError):
+        return None
+    return next((child.pid for child in children if child.role == "litellm"), None)
 
 
 def iso(moment_us: int) -> str | None:

@@ -37,6 +37,11 @@ class Places(msgspec.Struct, frozen=True):
         return self.data / "responses.sqlite"
 
     @property
+    def forgotten(self) -> Path:
+        """Digests of users who were erased."""
+        return self.data / "forgotten.json"
+
+    @property
     def prices(self) -> Path:
         """The price table that the telemetry process compiles and workers load."""
         return self.data / "prices.msgpack"
@@ -65,6 +70,11 @@ class Places(msgspec.Struct, frozen=True):
     def telemetry(self) -> Path:
         """HTTP of the telemetry process."""
         return self.run / "telemetry.sock"
+
+    @property
+    def litellm(self) -> Path:
+        """HTTP of litellm's process."""
+        return self.run / "litellm.sock"
 
     def worker(self, slot: int) -> Path:
         """A worker's private door, for `/metrics`."""

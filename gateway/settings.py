@@ -5,7 +5,7 @@ Sizes are bytes and times seconds unless the name says otherwise. `tidegate.exam
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -59,11 +59,15 @@ class Timeouts(Section, frozen=True):
     total_s: float = 600
 
 
+CLOUDS = frozenset({"azure", "bedrock", "vertex"})
+"""APIs of providers that sell the models of others."""
+
+
 class ProviderSettings(Section, frozen=True):
     """A provider of one's own, or changes to one of the catalog."""
 
     base_url: str = ""
-    api: Literal["", "openai", "anthropic", "gemini"] = ""
+    api: Literal["", "openai", "anthropic", "gemini", "azure", "bedrock", "vertex"] = ""
     """Whose API it has; empty: as the catalog says, else OpenAI's."""
     api_key: str = ""
     api_key_env: str = ""
@@ -75,6 +79,17 @@ class ProviderSettings(Section, frozen=True):
     """Bare model names that begin so belong to this provider."""
     include_usage: bool = True
     """Whether it accepts `stream_options.include_usage`."""
+    # of clouds
+    region: str = ""
+    """Of Bedrock and Vertex."""
+    project: str = ""
+    """Of Vertex."""
+    api_version: str = ""
+    """Of Azure, a date: models are then names of deployments; empty: its v1 API."""
+    credentials_file: str = ""
+    """Of Vertex: the JSON key of a service account, or what gcloud wrote."""
+    env: dict[str, str] = {}
+    """Of litellm: variables of its process, where it looks for keys."""
 
 
 class Retries(Section, frozen=True):
@@ -109,6 +124,21 @@ class RouteDeployment(Section, frozen=True):
     weight: float = 1
 
 
+MemoryDefault = Literal["", "on", "read", "write", "off"]
+
+
+class RouteVariant(Section, frozen=True):
+    """What a route does differently for a share of its threads, to compare."""
+
+    weight: float = 1
+    model: str = ""
+    """`provider/model`; empty: the route's deployments."""
+    parameters: dict[str, Any] = {}
+    """Merged into the request's body: `temperature: 0`; null takes a field out."""
+    memory: MemoryDefault = ""
+    """Instead of `memory.default`."""
+
+
 Strategy = Literal["ordered", "weighted", "least_latency", "least_busy", "cheapest", "sticky"]
 
 
@@ -130,6 +160,10 @@ class Route(Section, frozen=True):
     timeouts: Timeouts | None = None
     heartbeat_s: float = 0
     """Send a comment into a stream that has been silent for so long; 0: never."""
+    variants: dict[str, RouteVariant] = {}
+    """By name. Each thread (else user, else call) gets one, always the same; which one is on the record."""
+    drop_unsupported: bool = False
+    """Leave out what a provider of another API has no place for, and tell the client, instead of refusing the call."""
 
 
 class Journal(Section, frozen=True):
@@ -149,6 +183,18 @@ class ClickHouse(Section, frozen=True):
     url: str = ""
     """`http://user:password@host:8123/database`; empty: chDB in the data folder."""
     clustered: bool = False
+
+
+Days = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Retention(Section, frozen=True):
+    """How long the ledger keeps what; 0: for ever. Sums of money stay."""
+
+    calls_days: Days = 0
+    """Whole months are dropped once their last day is older."""
+    payloads_days: Days = 90
+    payloads_days_by_project: dict[str, Days] = {}
 
 
 class Embedder(Section, frozen=True):
@@ -226,6 +272,7 @@ class Settings(Section, frozen=True):
     breaker: Breaker = Breaker()
     journal: Journal = Journal()
     clickhouse: ClickHouse = ClickHouse()
+    retention: Retention = Retention()
     memory: Memory = Memory()
     network: Network = Network()
     prices: dict[str, PriceOverride] = {}

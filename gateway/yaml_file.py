@@ -105,6 +105,17 @@ class _Reader:
             return self._dict(node, shape, path)
         if isinstance(shape, inspect.VarTupleType):
             return self._list(node, shape, path)
+        if isinstance(shape, inspect.AnyType):
+            return self._anything(node, shape, path)
+        return self._scalar(node, shape, path)
+
+    def _anything(self, node: yaml.Node, shape: inspect.AnyType, path: Path) -> object:
+        """Read what is passed on as it stands: sections, lists and values of any kind."""
+        if isinstance(node, yaml.MappingNode):
+            pairs = self._pairs(node, path) or []
+            return {name: self.read(value, shape, (*path, name)) for name, _, value in pairs}
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(one, shape, (*path, str(index))) for index, one in enumerate(node.value)]
         return self._scalar(node, shape, path)
 
     def _struct(self, node: yaml.Node, shape: inspect.StructType, path: Path) -> object:
@@ -226,6 +237,8 @@ def _is_null(node: yaml.Node) -> bool:
 
 
 def _fits(value: object, shape: inspect.Type) -> bool:
+    if isinstance(shape, inspect.AnyType):
+        return value is None or isinstance(value, bool | int | float | str)
     if isinstance(shape, inspect.LiteralType):
         return value in shape.values
     if isinstance(shape, inspect.BoolType):

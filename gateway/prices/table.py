@@ -166,6 +166,7 @@ FREE = PriceRow(id="free", rates=dict.fromkeys(Usage.__struct_fields__, 0))
 
 _files = msgspec.msgpack.Decoder(File)
 _books = msgspec.msgpack.Decoder(Book)
+_NO_BOOK = Book()
 
 
 class PriceTable:
@@ -229,7 +230,9 @@ class PriceTable:
         book = self._books.get(provider)
         if book is None:
             packed = self._packed.get(provider)
-            book = self._books[provider] = _books.decode(packed) if packed is not None else Book()
+            if packed is None:
+                return _NO_BOOK
+            book = self._books[provider] = _books.decode(packed)
         return book
 
 

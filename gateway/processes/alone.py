@@ -1,18 +1,20 @@
-"""One role by itself, without a supervisor: `tidegate worker|hub|telemetry` on a host of a cluster."""
+"""One role by itself, without a supervisor: `tidegate worker|hub|telemetry|litellm` on a host of a cluster."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from gateway.config import environment
 from gateway.places import Places
 from gateway.processes.children import PROGRAMS, Programs
 from gateway.processes.doors import StartRefused, bind_public, bind_unix, is_answered, make_private
 from gateway.processes.lifeline import Role, Seat, settings_file
+from gateway.processes.litellm_variables import variables
 from gateway.settings import Settings
 
 
@@ -31,14 +33,17 @@ def alone(role: Role, settings: Settings, places: Places, *, programs: Programs 
         data_dir=os.fspath(places.data),
         run_dir=os.fspath(places.run),
     )
-    _become(programs[role], seat)
+    env = environment()
+    _become(
+        programs[role], seat, variables(env, settings, settings.server.port) if role == "litellm" else env
+    )
 
 
-def _become(program: Sequence[str], seat: Seat) -> NoReturn:
+def _become(program: Sequence[str], seat: Seat, env: Mapping[str, str]) -> NoReturn:
     for fd in (seat.settings_fd, seat.listen_fd, seat.private_fd):
         if fd >= 0:
             os.set_inheritable(fd, True)
-    os.execv(program[0], [*program, seat.argument()])  # noqa: S606 - our own interpreter
+    os.execve(program[0], [*program, seat.argument()], env)  # noqa: S606 - our own interpreter
 
 
 def _free_slot(places: Places) -> int:
@@ -55,6 +60,8 @@ def _doors(
             return _own(places.hub, role), _own(places.link, role)
         case "telemetry":
             return _own(places.telemetry, role), None
+        case "litellm":
+            return _own(places.litellm, role), None
 
 
 def _own(path: Path, role: Role) -> socket.socket:

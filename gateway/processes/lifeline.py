@@ -19,7 +19,7 @@ import msgspec
 from gateway.places import Places
 from gateway.settings import Settings
 
-Role = Literal["hub", "telemetry", "worker"]
+Role = Literal["hub", "telemetry", "worker", "litellm"]
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _ORPHANED = 3

@@ -8,7 +8,7 @@ import pytest
 from gateway import config
 from gateway.config import ConfigError
 from gateway.places import Places
-from gateway.settings import Key, Server, Settings
+from gateway.settings import Key, ProviderSettings, Server, Settings
 
 CATALOG = {"openai": "OPENAI_API_KEY", "groq": "GROQ_API_KEY", "ollama": ""}
 HASH = "ab" * 32
@@ -159,6 +159,12 @@ def test_hashes_are_kept_in_lower_case(load):
         ("providers:\n  openia: {}", [(2, "providers.openia")]),
         ("providers:\n  a/b: {base_url: http://x}", [(2, "providers.a/b")]),
         ("providers:\n  openai: {api_key: a, api_key_env: B}", [(2, "providers.openai.api_key_env")]),
+        ("providers:\n  openai: {env: {A: b}}", [(2, "providers.openai.env")]),
+        (
+            "providers:\n  openai:\n    base_url: http://h\n    env: {A-B: c}",
+            [(4, "providers.openai.env")] * 2,
+        ),
+        ("providers:\n  litellm: {api: openai, api_key: x}", [(2, "providers.litellm")]),
         ("routes:\n  r: {deployments: []}", [(2, "routes.r.deployments")]),
         ("routes:\n  r:\n    deployments:\n    - model: gpt-5", [(4, "routes.r.deployments[0].model")]),
         ("routes:\n  r:\n    deployments:\n    - model: opnai/x", [(4, "routes.r.deployments[0].model")]),
@@ -331,3 +337,98 @@ def test_keys_differ_and_hash_as_documented():
     assert first.startswith("tg-")
     assert len(first) >= 40
     assert config.hash_key("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+CLOUDS = {
+    "azure": "AZURE_OPENAI_API_KEY",
+    "bedrock": "AWS_BEARER_TOKEN_BEDROCK",
+    "vertex": "",
+}
+
+
+@pytest.fixture
+def clouds(tmp_path):
+    def do(text: str = "", **environ: str) -> dict[str, ProviderSettings]:
+        file = tmp_path / "t.yaml"
+        file.write_text(text, encoding="utf-8")
+        return config.load(file, environ, key_variables=CLOUDS).providers
+
+    return do
+
+
+def test_a_cloud_is_there_when_its_own_variables_say_all(clouds):
+    azure = {"AZURE_OPENAI_API_KEY": "k", "AZURE_OPENAI_ENDPOINT": "https://x.openai.azure.com"}
+
+    assert clouds(**azure)["azure"].base_url == "https://x.openai.azure.com"
+    assert clouds(AZURE_OPENAI_API_KEY="k") == {}
+    assert clouds(AZURE_OPENAI_ENDPOINT="https://x") == {}
+    assert clouds(AWS_REGION="eu-west-1") == {}
+
+
+def test_bedrock_takes_an_api_key_or_a_pair_of_keys(clouds):
+    pair = {"AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": "se/cret"}
+
+    assert clouds(**pair)["bedrock"].api_key == "AK:se/cret"
+    assert clouds(**pair, AWS_SESSION_TOKEN="t", AWS_DEFAULT_REGION="eu-west-1")[
+        "bedrock"
+    ] == ProviderSettings(api_key="AK:se/cret:t", api_key_env="AWS_ACCESS_KEY_ID", region="eu-west-1")
+    assert clouds(**pair, AWS_BEARER_TOKEN_BEDROCK="b")["bedrock"].api_key == "b"
+    assert clouds(AWS_ACCESS_KEY_ID="AK") == {}
+
+
+def test_the_file_wins_over_a_clouds_variables(clouds):
+    text = "providers: {eu: {api: bedrock, region: eu-west-1}, bedrock: {api_key: 'x:y'}}"
+
+    found = clouds(text, AWS_ACCESS_KEY_ID="AK", AWS_SECRET_ACCESS_KEY="s", AWS_REGION="us-west-2")
+
+    assert (found["eu"].region, found["eu"].api_key) == ("eu-west-1", "AK:s")
+    assert (found["bedrock"].region, found["bedrock"].api_key) == ("us-west-2", "x:y")
+
+
+def test_an_accounts_file_is_read_and_its_project_meant(clouds, tmp_path):
+    file = tmp_path / "account.json"
+    file.write_text('{\n "type": "service_account",\n "project_id": "harbour"\n}')
+
+    found = clouds(GOOGLE_APPLICATION_CREDENTIALS=str(file))["vertex"]
+
+    assert found.api_key == '{"type":"service_account","project_id":"harbour"}'
+    assert found.project == "harbour"
+    other = clouds(f"providers: {{vertex: {{project: sea, credentials_file: {file}}}}}")["vertex"]
+    assert (other.project, other.api_key) == ("sea", found.api_key)
+    file.write_text('{"type":"authorized_user"}')
+    assert clouds(GOOGLE_APPLICATION_CREDENTIALS=str(file)) == {}
+
+
+@pytest.mark.parametrize("content", [None, "[]", "no", b"\xff"])
+def test_an_accounts_file_that_is_none_matters_only_if_the_settings_name_it(clouds, tmp_path, content):
+    file = tmp_path / "account.json"
+    if content is not None:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    assert clouds(GOOGLE_APPLICATION_CREDENTIALS=str(file)) == {}
+    with pytest.raises(ConfigError, match=r"providers\.vertex\.credentials_file"):
+        clouds(f"providers: {{vertex: {{project: p, credentials_file: {file}}}}}")
+
+
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [
+        ("x: {base_url: 'http://x', region: eu-west-1}", "providers.x.region"),
+        ("x: {api: bedrock, region: 'eu west'}", "providers.x.region"),
+        ("x: {api: bedrock, project: p}", "providers.x.project"),
+        ("x: {api: azure, base_url: 'http://x', api_version: latest}", "providers.x.api_version"),
+        ("x: {api: vertex, project: p, api_key: k, credentials_file: f}", "providers.x.credentials_file"),
+        ("x: {api: azure}", "providers.x"),
+    ],
+)
+def test_settings_of_clouds_are_checked(tmp_path, said, place):
+    with pytest.raises(ConfigError) as caught:
+        config.load(_file(tmp_path, f"providers: {{{said}}}"), {}, key_variables=CLOUDS)
+
+    assert [problem.path for problem in caught.value.problems] == [place]
+
+
+def _file(folder: Path, text: str) -> Path:
+    file = folder / "clouds.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file

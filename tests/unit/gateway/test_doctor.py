@@ -258,6 +258,25 @@ def test_with_keys_of_our_own_nobody_sends_a_providers_key():
     assert (row.state, "401" in row.found) == ("warn", True)
 
 
+def test_litellm_is_up_or_was_not_needed(places):
+    def state(pid: int) -> None:
+        places.state.write_bytes(msgspec.json.encode({"children": [{"role": "litellm", "pid": pid}]}))
+
+    places.data.mkdir(parents=True, exist_ok=True)
+    assert "not started" in doctor.litellm(places, 1).found
+    state(0)
+    assert "not started" in doctor.litellm(places, 1).found
+    state(77)
+    assert doctor.litellm(places, 1).found == "up (process 77)"
+    assert "not started" in doctor.litellm(places, None).found
+
+
+def test_litellm_has_no_key_of_its_own_to_be_missed():
+    providers = {"litellm": ProviderSettings(), "openai": ProviderSettings(api_key="sk")}
+
+    assert [row.check for row in doctor.credentials(Settings(providers=providers), {})] == ["provider openai"]
+
+
 def test_no_provider_at_all_is_warned_of():
     (row,) = doctor.credentials(Settings(), {})
 

@@ -62,6 +62,18 @@ def test_a_dated_name_falls_to_its_row(model):
     assert found(table(acme=Book(entries=(Entry(match=["=", "m"], rows=(row("hit"),)),))), model) == "hit"
 
 
+def test_what_litellm_is_asked_for_costs_what_it_costs_at_the_provider_behind():
+    cohere = Book(entries=(Entry(match=["=", "command-r"], rows=(row("cohere"),)),))
+    own = Book(overrides={"cohere_chat/command-a": row("ours")})
+    prices = table(cohere=cohere, litellm=own)
+
+    assert found(prices, "cohere_chat/command-r", provider="litellm") == "cohere"
+    assert found(prices, "cohere_chat/command-a", provider="litellm") == "ours"
+    assert found(prices, "cohere_chat/other", provider="litellm") == ""
+    assert found(prices, "command-r", provider="litellm") == ""
+    assert found(prices, "cohere_chat/command-r", provider="cohere") == ""
+
+
 def test_a_dated_name_with_its_own_row_keeps_it():
     own = Entry(match=["=", "m-2024-05-13"], rows=(row("dated"),))
     prices = table(acme=Book(entries=(Entry(match=["=", "m"], rows=(row("plain"),)), own)))
