@@ -10,6 +10,7 @@ from gateway.asgi import Client
 from gateway.errors import GatewayError, Refused, StreamRefused
 from gateway.heartbeat import Heartbeat
 from gateway.principal import Principal
+from gateway.settings import MemoryDefault
 from gateway.upload import Upload
 from gateway.wire.base import Finding, Peek, Reading, Wire
 from gateway.wire.passthrough_paths import Place
@@ -37,6 +38,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     step: str = ""
     tags: tuple[str, ...] = ()
     properties: dict[str, str] = {}
+    metrics: dict[str, float] = {}
+    """What the client measured of its own step."""
 
 
 class Exchange(msgspec.Struct, kw_only=True):
@@ -70,7 +73,15 @@ class Exchange(msgspec.Struct, kw_only=True):
     # route
     peek: Peek | None = None
     route: str = ""
+    ceiling: tuple[int, int, int] | None = None
+    """The most a million tokens in, a million out and a million calls can cost here, in nano-dollars."""
+    variant: str = ""
+    """Of the route's experiment."""
+    adapted: bytes = b""
+    """The body with what its route, or a response that is kept here, adds to it; empty if that is nothing."""
     # memory
+    memory_default: MemoryDefault = ""
+    """What holds if the client says nothing, where its variant differs from the settings."""
     memory_switch: MemorySwitch = "off"
     memory: Injection = Injection()
     enriched: bytes = b""
@@ -80,6 +91,8 @@ class Exchange(msgspec.Struct, kw_only=True):
     # kept
     on_id: Callable[[Exchange, str], Awaitable[None]] | None = None
     """Awaited with the answer's id before the client is sent it."""
+    on_whole: Callable[[Exchange, bytes], Awaitable[None]] | None = None
+    """Awaited instead, with the last part of an answer that was translated: its provider does not keep it."""
     # route, relay
     deployment: str = ""
     """The one that is being tried, or that answered."""

@@ -5,6 +5,8 @@ Both sides encode these as msgpack maps; fields may be added with a default.
 
 from __future__ import annotations
 
+import zlib
+
 import msgspec
 
 PUT = "response.put"
@@ -36,3 +38,22 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     thread: str = ""
     uncounted: bool = False
     """It runs in the background: what it used is known only to who fetches it when it is done."""
+    held: bytes = b""
+    """A `Held`, packed, if no provider keeps the response."""
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """A response of a provider that keeps none, and the conversation that led to it."""
+
+    input: list[msgspec.Raw]
+    """All that was said before, as input items."""
+    response: msgspec.Raw
+
+    def packed(self) -> bytes:
+        """Return it as it is stored."""
+        return zlib.compress(msgspec.json.encode(self), 1)
+
+
+def unpacked(held: bytes) -> Held:
+    """Return what was packed."""
+    return msgspec.json.decode(zlib.decompress(held), type=Held)

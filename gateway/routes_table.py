@@ -24,6 +24,7 @@ class Way(msgspec.Struct, kw_only=True):
     latency_ms: float
     cooldown_s: float
     in_flight: int
+    variant: str = ""
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -46,7 +47,7 @@ def build(report: Report) -> Table:
         colour = _COLOURS.get(state, "white")
         shown.add_row(
             escape(way.route if way.route != last else ""),
-            escape(way.deployment),
+            escape(way.deployment or "as the route"),
             _asked(way),
             f"[{colour}]{escape(state)}[/{colour}]",
             f"{way.failure_ratio:.1%}",
@@ -62,6 +63,8 @@ def build(report: Report) -> Table:
 
 def _asked(way: Way) -> str:
     """Say when this one is asked."""
+    if way.variant:
+        return escape(f"variant {way.variant}, weight {way.weight:g}")
     if way.role != "deployment":
         return {"fallback": "when the others fail"}.get(way.role, f"for the {way.role.replace('_', ' ')}")
     return (

@@ -35,15 +35,25 @@ create table if not exists responses (
     primary key (project, environment, id)
 ) without rowid;
 create index if not exists responses_by_expiry on responses (expires);
+create table if not exists held_responses (
+    project text not null,
+    environment text not null,
+    id text not null,
+    held blob not null,
+    primary key (project, environment, id)
+);
 """
 _PUT = "insert or replace into responses values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_HOLD = "insert or replace into held_responses values (?, ?, ?, ?)"
 _GET = (
-    "select deployment, key, user, thread, uncounted from responses"
+    "select deployment, key, user, thread, uncounted, held from responses"
+    " left join held_responses using (project, environment, id)"
     " where project = ? and environment = ? and id = ? and expires > ?"
 )
 _CLAIM = "update responses set uncounted = 0 where project = ? and environment = ? and id = ? and uncounted"
 _EXPIRED = "select project, environment, id from responses where expires <= ? limit ?"
 _DROP = "delete from responses where project = ? and environment = ? and id = ?"
+_LET_GO = "delete from held_responses where project = ? and environment = ? and id = ?"
 
 T = TypeVar("T")
 
@@ -74,7 +84,11 @@ class ResponseStore:
 
         def put(table: sqlite3.Connection) -> bool:
             table.execute(_PUT, (*row, kept.uncounted, now + KEEP_S))
-            table.executemany(_DROP, table.execute(_EXPIRED, (now, SWEEP)).fetchall())
+            if kept.held:
+                table.execute(_HOLD, (*_key(kept.name), kept.held))
+            expired = table.execute(_EXPIRED, (now, SWEEP)).fetchall()
+            table.executemany(_DROP, expired)
+            table.executemany(_LET_GO, expired)
             return True
 
         return await self._do(put)
@@ -85,9 +99,15 @@ class ResponseStore:
         row = await self._do(lambda table: table.execute(_GET, (*_key(name), now)).fetchone())
         if row is None:
             return None
-        deployment, key, user, thread, uncounted = row
+        deployment, key, user, thread, uncounted, held = row
         return Kept(
-            name=name, deployment=deployment, key=key, user=user, thread=thread, uncounted=bool(uncounted)
+            name=name,
+            deployment=deployment,
+            key=key,
+            user=user,
+            thread=thread,
+            uncounted=bool(uncounted),
+            held=held or b"",
         )
 
     async def _claim(self, params: object) -> bool:
@@ -96,7 +116,12 @@ class ResponseStore:
 
     async def _drop(self, params: object) -> bool:
         name = _read(params, Name)
-        return await self._do(lambda table: table.execute(_DROP, _key(name)).rowcount > 0)
+
+        def drop(table: sqlite3.Connection) -> bool:
+            table.execute(_LET_GO, _key(name))
+            return table.execute(_DROP, _key(name)).rowcount > 0
+
+        return await self._do(drop)
 
     def _now_s(self) -> int:
         return self._clock.now_us() // 1_000_000

@@ -77,6 +77,13 @@ class Board(dict[str, Health]):
             self._told[way.id] = until_ns
             self._tell(TELL, _unwell(way.id, health.open_until_ns, health.cooling_until_ns, now_ns))
 
+    def tell_again(self) -> None:
+        """Tell a hub that is new, or was away, of everything that is to be left alone."""
+        now_ns = self._clock.monotonic_ns()
+        for name, health in self.items():
+            if max(health.open_until_ns, health.cooling_until_ns) > now_ns:
+                self._tell(TELL, _unwell(name, health.open_until_ns, health.cooling_until_ns, now_ns))
+
     def hear(self, payload: Any) -> None:  # noqa: ANN401 - as the link brings it
         """Take over what other workers found out."""
         news = msgspec.convert(payload, News)
@@ -135,25 +142,27 @@ class Way(msgspec.Struct, frozen=True):
     strategy: str
     deployment: str
     role: str
-    """`deployment`, `fallback`, `context_window` or `content_filter`."""
+    """`deployment`, `variant`, `fallback`, `context_window` or `content_filter`."""
     weight: float
     state: State
     failure_ratio: float
     latency_ms: float
     cooldown_s: float
     in_flight: int
+    variant: str = ""
+    """Name of the variant; its `deployment` is empty if it asks the route's own."""
 
 
 def report(routes: Mapping[str, Route], board: Mapping[str, Health], now_ns: int) -> list[Way]:
     """Say how everything is doing: the configured routes, then what was asked for without one."""
     lines = [
-        _line(name, route.strategy, model, role, weight, board.get(model), now_ns)
+        _line(msgspec.structs.replace(way, route=name, strategy=route.strategy), board, now_ns)
         for name, route in routes.items()
-        for model, role, weight in _ways(route)
+        for way in _ways(route)
     ]
     routed = {line.deployment for line in lines}
     others = sorted(board.keys() - routed)
-    return lines + [_line("", "", name, "deployment", 1, board[name], now_ns) for name in others]
+    return lines + [_line(_way(name), board, now_ns) for name in others]
 
 
 def unwell(routes: Mapping[str, Route], board: Mapping[str, Health], now_ns: int) -> dict[str, str]:
@@ -165,26 +174,37 @@ def unwell(routes: Mapping[str, Route], board: Mapping[str, Health], now_ns: int
     }
 
 
-def _ways(route: Route) -> Iterable[tuple[str, str, float]]:
+def _ways(route: Route) -> Iterable[Way]:
     for one in route.deployments:
-        yield one.model, "deployment", one.weight
+        yield _way(one.model, weight=one.weight)
+    for name, variant in route.variants.items():
+        yield _way(variant.model, "variant", weight=variant.weight, variant=name)
     for model in route.fallbacks:
-        yield model, "fallback", 0
+        yield _way(model, "fallback", weight=0)
     if route.context_window_fallback:
-        yield route.context_window_fallback, "context_window", 0
+        yield _way(route.context_window_fallback, "context_window", weight=0)
     if route.content_filter_fallback:
-        yield route.content_filter_fallback, "content_filter", 0
+        yield _way(route.content_filter_fallback, "content_filter", weight=0)
 
 
-def _line(
-    route: str, strategy: str, name: str, role: str, weight: float, health: Health | None, now_ns: int
-) -> Way:
+def _way(name: str, role: str = "deployment", *, weight: float = 1, variant: str = "") -> Way:
+    """Return the line of one that nothing is known of."""
+    return Way("", "", name, role, weight, "closed", 0, 0, 0, 0, variant)
+
+
+def _line(way: Way, board: Mapping[str, Health], now_ns: int) -> Way:
+    """Return the line with what is known of the deployment."""
+    health = board.get(way.deployment)
     if health is None:
-        return Way(route, strategy, name, role, weight, "closed", 0, 0, 0, 0)
-    left_s = max(0, health.cooling_until_ns - now_ns) / _SECOND
-    ratio, latency_ms = round(health.failure_ratio, 3), round(health.latency_us / 1000, 1)
-    state, calls = health.state(now_ns), health.in_flight
-    return Way(route, strategy, name, role, weight, state, ratio, latency_ms, round(left_s, 1), calls)
+        return way
+    return msgspec.structs.replace(
+        way,
+        state=health.state(now_ns),
+        failure_ratio=round(health.failure_ratio, 3),
+        latency_ms=round(health.latency_us / 1000, 1),
+        cooldown_s=round(max(0, health.cooling_until_ns - now_ns) / _SECOND, 1),
+        in_flight=health.in_flight,
+    )
 
 
 def _unwell(name: str, open_until_ns: int, cooling_until_ns: int, now_ns: int) -> Unwell:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from gateway.providers.base import Provider
-from gateway.settings import Breaker, Retries, Strategy, Timeouts
+from gateway.providers.google_account import Account
+from gateway.settings import Breaker, MemoryDefault, Retries, Strategy, Timeouts
+from gateway.translation.bridge import Bridge
+
+Ceiling = tuple[int, int, int]
+"""The most a million tokens in, a million tokens out, and a million calls can cost, in nano-dollars."""
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +24,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     """As the provider calls it."""
     secret: str = ""
+    account: Account | None = None
+    """Its token is sent instead of the secret."""
     native: bool = False
     """The provider is the one this surface was made by."""
     borrowed: bool = False
@@ -24,6 +33,20 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     weight: float = 1
     price_nano_usd: int | None = None
     """Of a thousand tokens in and a thousand out; None: unknown."""
+    bridge: Bridge | None = None
+    """To the format in which the provider is asked, if that is not the client's."""
+
+
+class Variant(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done differently for the calls that are drawn for it."""
+
+    name: str
+    weight: float
+    deployment: Deployment | None
+    """Asked instead of the route's own."""
+    parameters: Mapping[str, object]
+    """Merged into the request's body."""
+    memory: MemoryDefault
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,3 +63,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     retries: Retries = Retries()
     breaker: Breaker = Breaker()
     heartbeat_s: float = 0
+    variants: tuple[Variant, ...] = ()
+    """One of them is drawn for each call."""
+    ceiling: Ceiling | None = None
+    """Of whichever of them answers; None: unknown for one of them."""

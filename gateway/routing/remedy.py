@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from gateway.errors import Refused, StreamRefused, Unreachable, UpstreamFailed, UpstreamTimeout
+from gateway.errors import NotCarried, Refused, StreamRefused, Unreachable, UpstreamFailed, UpstreamTimeout
 
 Remedy = Literal["again", "later", "elsewhere", "longer", "gentler", "none"]
 """The same deployment after a pause; another one at once, or the same when its limit allows it; another one only;
@@ -38,6 +38,8 @@ def remedy(error: UpstreamFailed, *, retry_timeouts: bool = False) -> Remedy:
     """Say what may help against this failure."""
     if isinstance(error, Refused):
         return _of_refusal(error)
+    if isinstance(error, NotCarried):
+        return "elsewhere"
     if isinstance(error, UpstreamTimeout):
         return "elsewhere" if retry_timeouts or error.code == "upstream_timeout_connect" else "none"
     return "again" if error.retryable else "none"

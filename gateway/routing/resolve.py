@@ -13,8 +13,9 @@ import msgspec
 
 from gateway.errors import BadRequest, Unauthenticated, UnknownModel
 from gateway.providers.catalog import Known
-from gateway.routing.deployments import Deployment, Plan
+from gateway.routing.deployments import Ceiling, Deployment, Plan, Variant
 from gateway.settings import Retries, Route, Settings
+from gateway.translation.bridge import Bridge, reach
 
 _NAMES_KEPT = 4096
 
@@ -37,12 +38,14 @@ class _Found(msgspec.Struct, frozen=True):
     fallbacks: tuple[_Target, ...] = ()
     longer: _Target | None = None
     gentler: _Target | None = None
+    variants: Mapping[str, _Target | None] = {}
 
     def everywhere(self) -> Iterator[_Target]:
         """Yield every place a call may come to."""
         yield from self.targets
         yield from self.fallbacks
-        yield from (target for target in (self.longer, self.gentler) if target is not None)
+        others = (self.longer, self.gentler, *self.variants.values())
+        yield from (target for target in others if target is not None)
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -60,11 +63,13 @@ class Resolver:
         settings: Settings,
         providers: Mapping[str, Known],
         price: Callable[[str, str], int | None] = lambda _provider, _model: None,
+        ceiling: Callable[[str, str], Ceiling | None] = lambda _provider, _model: None,
     ) -> None:
         self._settings = settings
         self._providers = providers
         self._price = price
         """What `Deployment.price_nano_usd` is for a provider's model."""
+        self._ceiling = ceiling
         self._routes = {name: self._ways(name, route) for name, route in settings.routes.items()}
         self._owners: dict[str, list[str]] = {}
         for name, known in providers.items():
@@ -72,6 +77,7 @@ class Resolver:
                 self._owners.setdefault(model, []).append(name)
         self._found: dict[tuple[str, str], _Found] = {}
         self._plans: dict[tuple[str, str], Plan] = {}
+        self._bridges: dict[tuple[str, bool], Bridge] = {}
 
     def plan(
         self,
@@ -92,27 +98,43 @@ class Resolver:
     def _plan(self, model: str, client_secret: str, surface: str) -> Plan:
         found = self._found.get((model, surface)) or self._find(model, surface)
         self._check_speaks(found, surface)
-        made = [self._deployment(target, client_secret, surface) for target in found.targets]
-        deployments = tuple(d for d in made if d is not None)
-        if not deployments:
-            raise self._no_key(found)
         settings = self._settings
         route = settings.routes.get(found.route, _PLAIN)
+        lenient = route.drop_unsupported
+
+        def ways(*targets: _Target | None) -> Iterator[Deployment]:
+            for target in targets:
+                if target is not None and (
+                    way := self._deployment(target, client_secret, surface, lenient=lenient)
+                ):
+                    yield way
+
+        deployments = tuple(ways(*found.targets))
+        if not deployments:
+            raise self._no_key(found)
         plan = Plan(
             route=found.route,
             deployments=deployments,
             strategy=route.strategy,
-            fallbacks=tuple(
-                way
-                for target in found.fallbacks
-                if (way := self._deployment(target, client_secret, surface)) is not None
-            ),
-            context_window_fallback=self._fallback(found.longer, client_secret, surface),
-            content_filter_fallback=self._fallback(found.gentler, client_secret, surface),
+            fallbacks=tuple(ways(*found.fallbacks)),
+            context_window_fallback=next(ways(found.longer), None),
+            content_filter_fallback=next(ways(found.gentler), None),
             timeouts=route.timeouts or settings.timeouts,
             retries=route.retries or settings.retries,
             breaker=route.breaker or settings.breaker,
             heartbeat_s=route.heartbeat_s,
+            variants=tuple(
+                Variant(
+                    name=name,
+                    weight=route.variants[name].weight,
+                    deployment=way,
+                    parameters=route.variants[name].parameters,
+                    memory=route.variants[name].memory,
+                )
+                for name, target in found.variants.items()
+                if (way := next(ways(target), None)) or target is None  # one without a key has no calls
+            ),
+            ceiling=self._highest(found),
         )
         if all(self._providers[target.provider].secret for target in found.everywhere()):
             # whoever asks gets the same
@@ -144,6 +166,15 @@ class Resolver:
             raise self._no_key(found)
         return Plan(deployments=(deployment,), timeouts=self._settings.timeouts, retries=_ONCE)
 
+    def _highest(self, found: _Found) -> Ceiling | None:
+        """Return what no place of these takes more than; None if that is unknown of one of them."""
+        known = [self._ceiling(target.provider, target.model) for target in found.everywhere()]
+        told = [one for one in known if one is not None]
+        if len(told) < len(known):
+            return None
+        tokens_in, tokens_out, calls = map(max, zip(*told, strict=True))
+        return tokens_in, tokens_out, calls
+
     def price_anew(self) -> None:
         """Forget the plans made with former prices."""
         self._plans.clear()
@@ -174,7 +205,7 @@ class Resolver:
         if slash and rest and provider in self._providers:
             return _Target(provider, rest)
         owners = self._owners.get(model) or self._by_prefix(model)
-        owners = [name for name in owners if surface in self._providers[name].provider.speaks] or owners
+        owners = [name for name in owners if surface in self._providers[name].of(model).speaks] or owners
         if len(owners) == 1:
             return _Target(owners[0], model)
         if owners:
@@ -218,14 +249,18 @@ class Resolver:
             tuple(target("fallbacks", model) for model in route.fallbacks),
             target("context_window_fallback", longer) if longer else None,
             target("content_filter_fallback", gentler) if gentler else None,
+            {
+                name: target(f"variants.{name}", variant.model) if variant.model else None
+                for name, variant in route.variants.items()
+            },
         )
 
-    def _fallback(self, target: _Target | None, client_secret: str, surface: str) -> Deployment | None:
-        return self._deployment(target, client_secret, surface) if target is not None else None
-
-    def _deployment(self, target: _Target, client_secret: str, surface: str) -> Deployment | None:
+    def _deployment(
+        self, target: _Target, client_secret: str, surface: str, *, lenient: bool = False
+    ) -> Deployment | None:
         known = self._providers[target.provider]
-        if surface not in known.provider.speaks:
+        asked_in = _asked_in(known, target.model, surface)
+        if not asked_in:
             return None
         native = surface in known.native
         secret = known.secret
@@ -236,22 +271,32 @@ class Resolver:
             return None
         return Deployment(
             id=f"{target.provider}/{target.model}" if target.model else target.provider,
-            provider=known.provider,
+            provider=known.of(target.model),
             model=target.model,
             secret=secret,
+            account=known.account,
             native=native,
             borrowed=borrowed,
             weight=target.weight,
             price_nano_usd=self._price(target.provider, target.model),
+            bridge=None if asked_in == surface else self._bridge(asked_in, lenient=lenient),
         )
 
+    def _bridge(self, asked_in: str, *, lenient: bool) -> Bridge:
+        bridge = self._bridges.get((asked_in, lenient))
+        if bridge is None:
+            bridge = self._bridges[asked_in, lenient] = Bridge(asked_in, lenient=lenient)
+        return bridge
+
     def _check_speaks(self, found: _Found, surface: str) -> None:
-        """Raise BadRequest if none of the providers can be asked in the client's own format."""
+        """Raise BadRequest if none of the providers can be asked for what this client wants."""
         asked = dict.fromkeys(target.provider for target in found.targets)
-        if not any(surface in self._providers[name].provider.speaks for name in asked):
+        if not any(_asked_in(self._providers[t.provider], t.model, surface) for t in found.targets):
+            first = found.targets[0]
+            spoken = self._providers[first.provider].of(first.model).speaks
             raise BadRequest(
                 f"{' and '.join(asked)} cannot be asked in the format {surface}: use the path of one it speaks, "
-                f"{' or '.join(sorted(self._providers[next(iter(asked))].provider.speaks))}.",
+                f"{' or '.join(sorted(spoken))}.",
                 code="surface_not_supported",
                 param="model",
             )
@@ -265,3 +310,9 @@ class Resolver:
             f"No key for {', '.join(dict.fromkeys(t.provider for t in found.targets))}: set {' or '.join(wanted)},"
             " or try the model sandbox/echo, which needs none."
         )
+
+
+def _asked_in(known: Known, model: str, surface: str) -> str:
+    """Return the format in which to ask a provider for what a client of `surface` wants: its own, if that goes."""
+    speaks = known.of(model).speaks
+    return surface if surface in speaks else reach(surface, speaks, known.native)

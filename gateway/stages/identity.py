@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -63,6 +65,8 @@ _OBJECTS = frozenset(
 """JSON objects of properties; `_user` and `environment` in them are ids."""
 _PACKED = frozenset({b"x-data-respan-params", b"x-data-keywordsai-params"})
 """Respan's body fields, as base64 of a JSON object."""
+MAX_METRICS = 32
+MAX_METRIC_NAME = 64
 _NAMES_KEPT = 1024
 _LONGEST_KEPT = 128
 
@@ -80,7 +84,7 @@ _objects = msgspec.json.Decoder(dict[str, object])
 class _Found:
     """What the headers say, by who says it."""
 
-    __slots__ = ("ids", "peers", "properties", "ranks", "tags", "weak")
+    __slots__ = ("ids", "metrics", "peers", "properties", "ranks", "tags", "weak")
 
     def __init__(self) -> None:
         self.ids: dict[str, str] = {}
@@ -89,6 +93,7 @@ class _Found:
         self.weak: list[Claims] = []
         self.tags: tuple[str, ...] = ()
         self.properties: dict[str, str] = {}
+        self.metrics: dict[str, float] = {}
 
 
 Read = Callable[[_Found, bytes, bytes], None]
@@ -119,7 +124,9 @@ def read_identity(headers: dict[bytes, bytes], principal: Principal, new_id: Cal
     made = "event_id" not in ids
     if made:
         ids["event_id"] = new_id()
-    return Identity(**ids, event_id_made=made, tags=found.tags, properties=found.properties)
+    return Identity(
+        **ids, event_id_made=made, tags=found.tags, properties=found.properties, metrics=found.metrics
+    )
 
 
 def adopt_claims(exchange: Exchange) -> None:
@@ -167,6 +174,28 @@ def _own_tags(found: _Found, name: bytes, value: bytes) -> None:
 
 def _own_property(found: _Found, name: bytes, value: bytes) -> None:
     found.properties[_property_name(name, PROPERTY)] = _text(name, value)
+
+
+def _own_metrics(found: _Found, name: bytes, value: bytes) -> None:
+    """Read what the client measured: `{"hit": 1, "relevance": 0.7}`, or `hit=1,relevance=0.7`."""
+    text = _text(name, value)
+    if not text.startswith("{"):
+        pairs = (pair.partition("=") for pair in text.split(",") if pair.strip())
+        said: Any = {metric.strip(): number.strip() for metric, _, number in pairs}
+    else:
+        said = _object(name, text.encode())
+    try:
+        metrics = msgspec.convert(said, dict[str, bool | float], strict=False)
+    except msgspec.ValidationError as error:
+        raise _bad(name, "must be a JSON object of numbers, or pairs like hit=1,relevance=0.7") from error
+    if len(metrics) > MAX_METRICS or not all(1 <= len(metric) <= MAX_METRIC_NAME for metric in metrics):
+        raise _bad(
+            name, f"takes at most {MAX_METRICS} numbers with names of 1 to {MAX_METRIC_NAME} characters"
+        )
+    found.metrics = {metric: float(number) for metric, number in metrics.items()}
+    for metric, number in found.metrics.items():
+        if not math.isfinite(number):
+            raise _bad(name, f"{metric} is not a finite number")
 
 
 def _trace(found: _Found, name: bytes, value: bytes) -> None:  # noqa: ARG001 - one name
@@ -226,6 +255,7 @@ class _Reads(dict[bytes, Read | None]):
 _FIXED: Mapping[bytes, Read] = {
     **{name: _own_id(field) for field, name in OURS.items()},
     b"x-tidegate-tags": _own_tags,
+    b"x-tidegate-metrics": _own_metrics,
     b"traceparent": _trace,
     **{name: _peer_id(field, rank) for field, names in PEERS.items() for rank, name in enumerate(names)},
     b"baggage": _baggage,

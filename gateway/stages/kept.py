@@ -15,9 +15,11 @@ import msgspec
 from gateway.errors import BadRequest, Unavailable, UnknownResponse
 from gateway.exchange import Exchange
 from gateway.link import CallFailed, FrameTooLarge, LinkClient, LinkDown
+from gateway.providers.held import HeldResponse
 from gateway.providers.kept import KeptAt
-from gateway.response_ids import CLAIM, DROP, GET, PUT, Kept, Name
+from gateway.response_ids import CLAIM, DROP, GET, PUT, Held, Kept, Name, unpacked
 from gateway.routing.deployments import Plan
+from gateway.translation.openai_responses.chain import final_response, input_items, output_items, with_history
 from gateway.wire.openai_response import ResponseDocument
 from gateway.wire.openai_responses import KeptResponse
 
@@ -25,6 +27,9 @@ HUB_S = 2.0
 """As long as an answer waits until its id is written down, or a question for the hub's reply."""
 NOT_KEPT = (b"x-tidegate-warning", b"response_not_kept")
 """On an answer whose id will not be known later."""
+
+THREAD_DERIVED = {"thread_derived_from": "previous_response_id"}
+"""Property of calls whose thread the client did not name: it is called after the first response of the chain."""
 
 _AWAY = (LinkDown, CallFailed, FrameTooLarge, TimeoutError)
 
@@ -47,7 +52,14 @@ class KeptStage:
         plan = by_model(exchange)
         if peek.previous:
             kept = await self._find(exchange, peek.previous)
-            plan = _pinned(plan, kept.deployment if kept is not None else "")
+            if kept is not None:
+                _follow(exchange, kept)
+            if kept is not None and kept.held:
+                held = unpacked(kept.held)
+                body = exchange.adapted or exchange.body
+                exchange.adapted = with_history(body, [*held.input, *output_items(held.response)])
+            else:
+                plan = _pinned(plan, kept.deployment if kept is not None else "")
             if not plan.deployments:
                 raise BadRequest(
                     f"Previous response with id '{peek.previous}' not found.",
@@ -55,7 +67,7 @@ class KeptStage:
                     param="previous_response_id",
                 )
         if peek.keep:
-            exchange.on_id = self._put
+            exchange.on_id, exchange.on_whole = self._put, self._hold
         return plan
 
     async def _fetch(
@@ -66,13 +78,16 @@ class KeptStage:
         kept = await self._find(exchange, response_id)
         if kept is None:
             raise UnknownResponse(f"Response with id '{response_id}' not found.")
-        stream = parse_qs(exchange.query.decode("latin-1")).get("stream") == ["true"]
+        stream = not kept.held and parse_qs(exchange.query.decode("latin-1")).get("stream") == ["true"]
         exchange.peek = msgspec.structs.replace(exchange.peek, model=kept.deployment, stream=stream)
         if wire.method == "DELETE":
             exchange.on_id = self._drop
         elif kept.uncounted:
             exchange.on_id = self._claim
-        plan = _pinned(by_model(exchange), kept.deployment)
+        plan = by_model(exchange)
+        if kept.held:
+            return _here(plan, wire, unpacked(kept.held))
+        plan = _pinned(plan, kept.deployment)
         place = f"/{response_id}{wire.below}"
         asked = tuple(
             msgspec.structs.replace(one, provider=KeptAt(one.provider, wire.method, place))
@@ -102,7 +117,7 @@ class KeptStage:
             deployment=exchange.deployment,
             key=exchange.principal.key_id,
             user=exchange.identity.user_id,
-            thread=exchange.identity.thread_id,
+            thread=exchange.identity.thread_id or response_id,
             uncounted=isinstance(reading, ResponseDocument) and reading.finding().usage_due == "later",
         )
         if not await self._tell(PUT, kept):
@@ -113,6 +128,23 @@ class KeptStage:
         reading = exchange.reading
         if isinstance(reading, ResponseDocument) and reading.tells_usage:
             reading.counted = await self._tell(CLAIM, _name(exchange, response_id))
+
+    async def _hold(self, exchange: Exchange, last: bytes) -> None:
+        """Keep here what no provider keeps: the response, and the conversation up to it."""
+        if exchange.principal.store != "full":
+            return
+        held = Held(input=input_items(exchange.adapted or exchange.body), response=final_response(last))
+        assert exchange.reading is not None, "an answer came"
+        response_id = exchange.reading.finding().response_id
+        kept = Kept(
+            name=_name(exchange, response_id),
+            deployment=exchange.deployment,
+            key=exchange.principal.key_id,
+            user=exchange.identity.user_id,
+            thread=exchange.identity.thread_id or response_id,
+            held=held.packed(),
+        )
+        await self._tell(PUT, kept)
 
     async def _drop(self, exchange: Exchange, response_id: str) -> None:
         await self._tell(DROP, _name(exchange, response_id))
@@ -127,6 +159,15 @@ class KeptStage:
             return False
         self._trouble = ""
         return done is True
+
+
+def _follow(exchange: Exchange, kept: Kept) -> None:
+    """Count the call to the thread of the response it goes on from, unless it names one."""
+    identity = exchange.identity
+    if kept.thread and not identity.thread_id:
+        exchange.identity = msgspec.structs.replace(
+            identity, thread_id=kept.thread, properties={**identity.properties, **THREAD_DERIVED}
+        )
 
 
 def _name(exchange: Exchange, response_id: str) -> Name:
@@ -146,3 +187,11 @@ def _pinned(plan: Plan, deployment: str) -> Plan:
         context_window_fallback=None,
         content_filter_fallback=None,
     )
+
+
+def _here(plan: Plan, wire: KeptResponse, held: Held) -> Plan:
+    """Plan to answer with what is kept here."""
+    way = plan.deployments[0]
+    answering = HeldResponse(way.provider, wire.method, wire.below, held.response, held.input)
+    here = msgspec.structs.replace(way, provider=answering, bridge=None)
+    return _pinned(msgspec.structs.replace(plan, deployments=(here,)), here.id)

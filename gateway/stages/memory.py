@@ -6,6 +6,7 @@ import logging
 
 import msgspec
 
+from gateway.access import narrowed
 from gateway.clock import Clock
 from gateway.errors import BadRequest
 from gateway.exchange import Exchange
@@ -42,7 +43,7 @@ class MemoryStage:
         if not self._settings.enabled:
             return
         reason = self._objection(exchange)
-        conversation = None if reason else exchange.wire.conversation(exchange.body)
+        conversation = None if reason else exchange.wire.conversation(exchange.adapted or exchange.body)
         if conversation is not None and conversation.turns:
             await self._remember(exchange, conversation)
         else:
@@ -57,10 +58,11 @@ class MemoryStage:
     def _objection(self, exchange: Exchange) -> str:
         """Set the call's switch; return why nothing may be recalled, if so."""
         said = exchange.headers.get(HEADER)
-        switch = self._settings.default if said is None else _SWITCHES.get(said.strip().lower())
+        default = exchange.memory_default or self._settings.default
+        switch = default if said is None else _SWITCHES.get(said.strip().lower())
         if switch is None:
             return "bad_switch"  # and the switch stays off
-        exchange.memory_switch = switch
+        exchange.memory_switch = switch = narrowed(switch, exchange.principal.memory)
         if switch in {"off", "write"}:
             return switch
         identity = exchange.identity

@@ -14,12 +14,20 @@ from gateway.clock import Clock
 from gateway.errors import BrokenAnswer, Refused, StreamRefused
 from gateway.exchange import KEEP_BYTES, Exchange
 from gateway.providers.base import Headers, Provider
+from gateway.translation.bridge import Crossing, DocumentCrossing
 from gateway.transport import Answer
 from gateway.wire.base import Reading
+from gateway.wire.packed import Packed, Unpacked
 
 HOLD_BYTES = 1 << 20
 """A whole (not streamed) answer up to this size is sent when its end is seen, so that one that
 breaks off becomes an error the client can read."""
+MOST_TRANSLATED = 64 << 20
+"""An answer in another format is read whole before it is translated; a longer one is broken."""
+TRANSLATED_INLINE = 256 * 1024
+"""Translating more than this takes a good part of a millisecond: it goes to a thread."""
+DROPPED = b"x-tidegate-dropped-params"
+"""What a provider of another API was not told, in the client's words."""
 OPENING_BYTES = 64 * 1024
 """So much of a stream is held back while no content comes ..."""
 OPENING_S = 2.0
@@ -52,13 +60,27 @@ class Relay:
         headers = [pair for pair in answer.headers if pair[0] not in FRAMING]
         return provider.failure(answer.status, headers, body)
 
-    async def pass_on(self, exchange: Exchange, answer: Answer, named: Named, *, strip_usage: bool) -> bool:
-        """Send the answer to the client; say if it was a good one. Raises UpstreamFailed if it is not whole."""
+    async def pass_on(
+        self,
+        exchange: Exchange,
+        answer: Answer,
+        named: Named,
+        crossing: Crossing | None,
+        *,
+        strip_usage: bool,
+    ) -> bool:
+        """Send the answer to the client, translated if it came from another API; say if it was a good one.
+
+        Raises UpstreamFailed if it is not whole.
+        """
         said = named.get(b"content-type", b"")
         content_type = exchange.content_type = self._types.get(said) or self._type(said)
+        encoding = _encoding(named) if b"content-encoding" in named else b""
+        if crossing is not None:
+            return await self._translate(exchange, answer, crossing, content_type, packed=bool(encoding))
+        exchange.on_whole = None
         wire, place = exchange.wire, exchange.place
         stream = content_type.startswith(wire.stream_type)
-        encoding = _encoding(named) if b"content-encoding" in named else b""
         reading = exchange.reading = wire.reading(
             stream=stream, strip_usage=strip_usage and stream and not encoding
         )
@@ -67,13 +89,36 @@ class Relay:
             _check_unbegun(exchange)
         if place is not None and not place.keeps(content_type):
             return await self._unread(exchange, answer, reading)
-        view = _Packed(reading) if encoding else None
+        view = Packed(reading) if encoding else None
         body = answer.whole
         if body is not None:
             return await self._at_once(exchange, answer, view, body, stream=stream)
         if stream:
             return await self._stream(exchange, answer, view)
         return await self._document(exchange, answer, view)
+
+    async def _translate(
+        self, exchange: Exchange, answer: Answer, crossing: Crossing, content_type: str, *, packed: bool
+    ) -> bool:
+        """Send what the answer says in the client's own format."""
+        exchange.on_id = None
+        stream = crossing.streams(content_type)
+        reading = exchange.reading = crossing.reading(stream=stream)
+        answer.headers, exchange.content_type = crossing.answered(answer.headers, stream=stream)
+        if crossing.dropped:
+            told = ", ".join(crossing.dropped).encode("unicode_escape")  # a name is whatever a body says
+            exchange.client.extra.append((DROPPED, told))
+        if exchange.heartbeat is not None and not stream:
+            exchange.heartbeat.stop()
+            _check_unbegun(exchange)
+        view = Unpacked(reading) if packed else None
+        if stream:
+            return await self._stream(exchange, answer, view)
+        body = await answer.read(MOST_TRANSLATED)
+        (view or reading).feed(body)
+        if len(body) > TRANSLATED_INLINE and isinstance(reading, DocumentCrossing):
+            await asyncio.to_thread(reading.translated)
+        return await self._at_once(exchange, answer, view, b"", stream=False)
 
     def _type(self, said: bytes) -> str:
         content_type = said.decode("latin-1")
@@ -97,7 +142,7 @@ class Relay:
         return True
 
     async def _at_once(
-        self, exchange: Exchange, answer: Answer, view: _Packed | None, body: bytes, *, stream: bool
+        self, exchange: Exchange, answer: Answer, view: Packed | None, body: bytes, *, stream: bool
     ) -> bool:
         """Send an answer that is all here in one piece."""
         client, reading = exchange.client, view or exchange.reading
@@ -113,6 +158,8 @@ class Relay:
             _check_opening(exchange, answer, [out], ended=True)
         if exchange.on_id is not None:
             await _tell_id(exchange)
+        if exchange.on_whole is not None:
+            await exchange.on_whole(exchange, out)
         kept = out if view is None else view.plain
         if exchange.answer_bytes < KEEP_BYTES:
             exchange.answer.append(kept)
@@ -123,7 +170,7 @@ class Relay:
             await client.answer(answer.status, out, headers)
         return True
 
-    async def _stream(self, exchange: Exchange, answer: Answer, view: _Packed | None) -> bool:
+    async def _stream(self, exchange: Exchange, answer: Answer, view: Packed | None) -> bool:
         """Send events as they come; once the client is gone, read on for the usage at the end."""
         client, heartbeat, reading = exchange.client, exchange.heartbeat, view or exchange.reading
         assert reading is not None, "pass_on() made it"
@@ -153,20 +200,25 @@ class Relay:
                     await client.drain()
                 if heartbeat is not None:
                     heartbeat.sent(out)
-        rest = reading.end()
+        return await self._end_stream(exchange, reading.end())
+
+    async def _end_stream(self, exchange: Exchange, rest: bytes) -> bool:
+        """Send what is left of a stream; say if it was a good one."""
         well = _check_end(exchange)
-        if not client.gone:
+        if exchange.on_whole is not None and rest:
+            await exchange.on_whole(exchange, rest)
+        if not exchange.client.gone:
             _keep(exchange, rest)
-            await client.finish(rest)
+            await exchange.client.finish(rest)
         return well
 
     async def _open(
-        self, exchange: Exchange, opening: _Opening, chunks: AsyncIterator[bytes], reading: Reading | _Packed
+        self, exchange: Exchange, opening: _Opening, chunks: AsyncIterator[bytes], reading: Reading | Packed
     ) -> None:
         """Hold a stream back until it has content, is too much or too late, or ends."""
         async for chunk in chunks:
             out = reading.feed(chunk)
-            opening.hold(out, reading.plain if isinstance(reading, _Packed) else out)
+            opening.hold(out, reading.plain if isinstance(reading, Packed) else out)
             if exchange.on_id is not None:
                 await _tell_id(exchange)
             if reading.began:
@@ -180,9 +232,11 @@ class Relay:
             rest = reading.end()
             opening.hold(rest, rest)
             opening.check(ended=True)
+            if exchange.on_whole is not None and rest:
+                await exchange.on_whole(exchange, rest)
             opening.commit()
 
-    async def _document(self, exchange: Exchange, answer: Answer, view: _Packed | None) -> bool:
+    async def _document(self, exchange: Exchange, answer: Answer, view: Packed | None) -> bool:
         """Gather a document and send it whole."""
         chunks = answer.chunks()
         held: list[bytes] = []
@@ -198,7 +252,7 @@ class Relay:
         self,
         exchange: Exchange,
         answer: Answer,
-        view: _Packed | None,
+        view: Packed | None,
         held: list[bytes],
         chunks: AsyncIterator[bytes],
     ) -> bool:
@@ -224,6 +278,13 @@ class Relay:
         reading.end()
         await client.finish()
         return True
+
+
+def forget(exchange: Exchange) -> None:
+    """Take back what was learnt from an answer in whose place comes another one."""
+    exchange.reading, exchange.first_token_ns = None, 0
+    extra = exchange.client.extra
+    extra[:] = [pair for pair in extra if pair[0] != DROPPED]
 
 
 class _Opening:
@@ -288,35 +349,6 @@ class _Opening:
         client.write(out)
         if exchange.heartbeat is not None:
             exchange.heartbeat.sent(out)
-
-
-class _Packed:
-    """Lets a Reading see the content of a compressed answer, which goes on as it is."""
-
-    def __init__(self, reading: Reading) -> None:
-        self.plain = b""
-        """What the last part held."""
-        self._reading = reading
-        self._unpack = zlib.decompressobj(wbits=47)  # gzip or zlib, whichever the header says
-
-    @property
-    def began(self) -> bool:
-        """As Reading has it."""
-        return self._reading.began
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Return the chunk as it is."""
-        try:
-            self.plain = self._unpack.decompress(chunk)
-        except zlib.error as error:
-            raise BrokenAnswer("the provider's answer is not validly compressed", retryable=False) from error
-        self._reading.feed(self.plain)
-        return chunk
-
-    def end(self) -> bytes:
-        """Hold nothing back."""
-        self._reading.end()
-        return b""
 
 
 def _check_opening(exchange: Exchange, answer: Answer, held: list[bytes], *, ended: bool) -> None:

@@ -8,57 +8,47 @@ import hashlib
 import random
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple
 
 import msgspec
 
 from gateway.asgi import Client
 from gateway.clock import Clock
-from gateway.errors import BadRequest, BrokenAnswer, Refused, StreamRefused, UnknownModel, UpstreamFailed
+from gateway.errors import (
+    BrokenAnswer,
+    UnknownModel,
+    UpstreamFailed,
+)
 from gateway.exchange import Exchange, full_text
 from gateway.heartbeat import Heartbeat
+from gateway.providers.base import Outgoing
 from gateway.routing.board import Board
 from gateway.routing.course import Course
 from gateway.routing.deployments import Deployment, Plan
+from gateway.routing.failing import blamed, last, not_asked, possible_cost
+from gateway.routing.patience import Limits, limits_of
 from gateway.routing.resolve import Resolver
-from gateway.settings import Timeouts
-from gateway.stages.relay import Named, Relay
+from gateway.routing.strategy import draw
+from gateway.stages.relay import Named, Relay, forget
+from gateway.tokens import Tokens
+from gateway.translation.bridge import Bridge, Crossing
+from gateway.translation.foreign import without_foreign
 from gateway.transport import Answer, Transport
+from gateway.wire.base import Peek
+from gateway.wire.merging import merge
 from telemetry.records import Attempt
 
 AT_ONCE_S = 0.01
 """What is only passed on ends with its client."""
 HASH_INLINE_BYTES = 512 * 1024
 """Hashing more than this takes about a millisecond: it goes to a thread."""
-LIMIT_HEADER = b"x-tidegate-timeout"
-STAINLESS_HEADER = b"x-stainless-timeout"
-"""How long OpenAI's and Anthropic's own clients wait for an answer's headers: the whole of it, if it is no stream."""
-LONGEST_LIMIT_S = 86_400.0
+CROSS_INLINE_BYTES = 64 * 1024
+"""Translating more than this takes about a millisecond, too."""
+VARIANT = b"x-tidegate-variant"
+"""Tells the client which variant of an experiment it got."""
 TIMER_SLACK_S = 0.001
 """uvloop counts time in whole milliseconds; nobody is asked before the pause is over."""
-_ENOUGH = (b"x-should-retry", b"false")
-"""Tells OpenAI's and Anthropic's clients not to multiply our attempts. Source: their `_should_retry` (2026-11)."""
 _FAILED_LATE = BrokenAnswer("the stream ended with an error", retryable=False)
 _SECOND = 1_000_000_000
-
-
-class Limits(NamedTuple):
-    """What the caller says of its patience, as `Clock.monotonic_ns()`; 0: nothing."""
-
-    deadline_ns: int = 0
-    """No try begins after it."""
-    cut_ns: int = 0
-    """No answer goes on after it."""
-
-    def cut(self, timeouts: Timeouts, now_ns: int) -> Timeouts:
-        """Return the clocks of an attempt that begins now."""
-        left_s = max(0.001, (self.cut_ns - now_ns) / _SECOND)
-        if left_s >= timeouts.total_s:
-            return timeouts
-        return msgspec.structs.replace(timeouts, total_s=left_s)
-
-
-_NO_LIMITS = Limits()
 
 
 class Router:
@@ -71,6 +61,7 @@ class Router:
         relay: Relay,
         clock: Clock,
         board: Board,
+        tokens: Tokens,
         *,
         drain_s: float,
         dice: random.Random | None = None,
@@ -81,6 +72,7 @@ class Router:
         self._relay = relay
         self._clock = clock
         self._board = board
+        self._tokens = tokens
         self._drain_s = drain_s
         self._dice = dice or random.Random()  # noqa: S311 - no secret
         self._leaving: dict[Client, asyncio.TimerHandle] = {}
@@ -95,7 +87,21 @@ class Router:
             open=exchange.principal.open,
             surface=exchange.wire.surface,
         )
-        exchange.route = plan.route
+        exchange.route, exchange.ceiling = plan.route, plan.ceiling
+        return self._vary(exchange, plan) if plan.variants else plan
+
+    def _vary(self, exchange: Exchange, plan: Plan) -> Plan:
+        """Draw the call's variant, and return the plan as that has it."""
+        identity = exchange.identity
+        stick_to = identity.thread_id or identity.user_id
+        variant = draw(plan.route, plan.variants, dice=self._dice, stick_to=stick_to)
+        exchange.variant, exchange.memory_default = variant.name, variant.memory
+        exchange.client.extra.append((VARIANT, variant.name.encode()))
+        if variant.parameters:
+            exchange.adapted = merge(exchange.body, variant.parameters)
+            exchange.peek = exchange.wire.peek(exchange.adapted, model=exchange.named)
+        if variant.deployment is not None:
+            return msgspec.structs.replace(plan, deployments=(variant.deployment,))
         return plan
 
     async def answer(self, exchange: Exchange, plan: Plan, *, opened: Callable[[Exchange], None]) -> None:
@@ -107,26 +113,27 @@ class Router:
         """
         if not plan.deployments:
             raise UnknownModel(f"no deployment of the model {plan.route!r} is configured")
-        client, headers = exchange.client, exchange.headers
-        limits = _NO_LIMITS
-        if LIMIT_HEADER in headers or STAINLESS_HEADER in headers:
-            limits = _limits(exchange, plan.timeouts.total_s)
+        client = exchange.client
+        limits = limits_of(exchange, plan.timeouts.total_s)
         client.watch(partial(self._left, exchange))
         if plan.heartbeat_s:
             _animate(exchange, plan.heartbeat_s)
         course, way = None, plan.deployments[0]
+        told: UpstreamFailed | None = None
         health = self._board.get(way.id)
         choice = plan.strategy != "ordered" and len(plan.deployments) > 1
         if choice or health is None or health.open_until_ns or health.cooling_until_ns:
             course = self._course(exchange, plan, limits)
             way = course.first(self._clock.monotonic_ns()).deployment
-        on_id = exchange.on_id
+        on_id, on_whole = exchange.on_id, exchange.on_whole
         try:
             error = await self._attempt(exchange, way, plan, limits, opened)
             while error is not None:
                 course = course or self._course(exchange, plan, limits, went=way)
-                way = await self._next(exchange, course, way, error)
-                exchange.on_id, exchange.reading, exchange.first_token_ns = on_id, None, 0
+                told = blamed(told, exchange, way, error)
+                way = await self._next(exchange, course, way, error, told)
+                exchange.on_id, exchange.on_whole = on_id, on_whole
+                forget(exchange)
                 error = await self._attempt(exchange, way, plan, limits, opened)
         except asyncio.CancelledError:
             if not self._has_run_out(client):
@@ -151,23 +158,14 @@ class Router:
         started_ns, zero_ns = clock.monotonic_ns(), exchange.started_ns
         exchange.deployment = way.id
         strip_usage = peek.stream and not peek.wants_usage and provider.include_usage
-        body = exchange.wire.rewrite(
-            exchange.enriched or exchange.body,
-            model=way.model,
-            ask_usage=strip_usage,
-            drop=peek.control,
+        try:
+            outgoing, crossing = await self._prepare(exchange, peek, way, ask_usage=strip_usage)
+        except UpstreamFailed as failure:
+            return not_asked(exchange, way, failure, (started_ns - zero_ns) // 1000)
+        small = len(outgoing.body) <= HASH_INLINE_BYTES
+        sha = (
+            hashlib.sha256(outgoing.body) if small else await asyncio.to_thread(hashlib.sha256, outgoing.body)
         )
-        outgoing = provider.request(
-            exchange.wire.surface,
-            exchange.headers,
-            body,
-            secret=way.secret,
-            stream=peek.stream,
-            model=way.model,
-            query=exchange.query,
-        )
-        small = len(body) <= HASH_INLINE_BYTES
-        digest = hashlib.sha256(body) if small else await asyncio.to_thread(hashlib.sha256, body)
         timeouts = plan.timeouts if not limits.cut_ns else limits.cut(plan.timeouts, started_ns)
         health = self._board.get(way.id) or self._board.of(way, plan.breaker)
         health.began(started_ns)
@@ -184,14 +182,14 @@ class Router:
                 if not exchange.first_byte_ns:  # no earlier attempt came so far
                     opened(exchange)
                 exchange.first_byte_ns = answer.first_byte_ns
-                well = await self._relay.pass_on(exchange, answer, named, strip_usage=strip_usage)
+                well = await self._relay.pass_on(exchange, answer, named, crossing, strip_usage=strip_usage)
         except UpstreamFailed as failure:
             error = failure
         finally:
             ended_ns = clock.monotonic_ns()
             if well and answer is not None:
                 health.succeeded(ended_ns, (answer.first_byte_ns - started_ns) // 1000)
-            elif well is None and (error is None or exchange.client.gone or _cut_off(error, limits)):
+            elif well is None and (error is None or exchange.client.gone or limits.caused(error)):
                 health.ended()
             else:
                 self._board.failed(way, plan.breaker, error or _FAILED_LATE, ended_ns)
@@ -206,13 +204,41 @@ class Router:
                     (ended_ns - zero_ns) // 1000,
                     answer.reused if answer else False,
                     answer.status if answer else 0,
-                    (named.get(b"x-request-id") or named.get(b"request-id") or b"").decode("latin-1"),
+                    _request_id(named),
                     error.code if error else "",
                     full_text(error) if error else "",
-                    digest.hexdigest() if exchange.upload is None else "",
+                    sha.hexdigest() if exchange.upload is None else "",
+                    crossing.surface if crossing else "",
+                    crossing.dropped if crossing else (),
+                    possible_cost(exchange, error) if error else None,
                 )
             )
         return error
+
+    async def _prepare(
+        self, exchange: Exchange, peek: Peek, way: Deployment, *, ask_usage: bool
+    ) -> tuple[Outgoing, Crossing | None]:
+        """Return the request for one deployment, and how it was translated, if it was.
+
+        Raises NotCarried, or UpstreamFailed if its account is given no access.
+        """
+        wire, provider, crossing = exchange.wire, way.provider, None
+        secret = way.secret if way.account is None else await self._tokens.of(way.account)
+        if way.bridge is None:
+            surface, headers, query = wire.surface, exchange.headers, exchange.query
+            body = wire.rewrite(
+                without_foreign(surface, exchange.enriched or exchange.adapted or exchange.body),
+                model=way.model,
+                ask_usage=ask_usage,
+                drop=peek.control,
+            )
+        else:
+            crossing = await _cross(exchange, peek, way, way.bridge)
+            surface, headers, body, query = crossing.surface, {}, crossing.body, crossing.query
+        outgoing = provider.request(
+            surface, headers, body, secret=secret, stream=peek.stream, model=way.model, query=query
+        )
+        return outgoing, crossing
 
     def _course(
         self, exchange: Exchange, plan: Plan, limits: Limits, *, went: Deployment | None = None
@@ -232,14 +258,19 @@ class Router:
         return course
 
     async def _next(
-        self, exchange: Exchange, course: Course, failed: Deployment, error: UpstreamFailed
+        self,
+        exchange: Exchange,
+        course: Course,
+        failed: Deployment,
+        error: UpstreamFailed,
+        told: UpstreamFailed,
     ) -> Deployment:
-        """Return where to go after a failure, once it is time; raise the failure if it is the last."""
+        """Return where to go after a failure, once it is time; raise what the client is told if it is the last."""
         step = None
         if not (exchange.client.gone or exchange.committed or _is_spent(exchange)):
             step = course.after(error, failed, self._clock.monotonic_ns())
         if step is None or not await self._pause(exchange, step.wait_s):
-            raise _last(exchange, error)
+            raise last(exchange, told)
         return step.deployment
 
     async def _pause(self, exchange: Exchange, seconds: float) -> bool:
@@ -270,33 +301,29 @@ class Router:
             self._leaving[exchange.client] = asyncio.get_running_loop().call_later(seconds, task.cancel)
 
 
-def _limits(exchange: Exchange, total_s: float) -> Limits:
-    """Read how long the caller waits, which may be longer than one attempt; raise BadRequest for nonsense of ours."""
-    headers, began_ns = exchange.headers, exchange.started_ns
-    if (said := headers.get(LIMIT_HEADER)) is not None:
-        seconds = _seconds(said)
-        if seconds is None:
-            raise BadRequest(
-                f"header {LIMIT_HEADER.decode()}: {said.decode('latin-1')!r} is not a number of seconds above 0",
-                code="invalid_header",
-                param=LIMIT_HEADER.decode(),
-            )
-        until_ns = began_ns + int(seconds * _SECOND)
-        return Limits(until_ns, until_ns)
-    seconds = _seconds(headers[STAINLESS_HEADER])
-    if seconds is None or seconds >= total_s:
-        return _NO_LIMITS
-    until_ns = began_ns + int(seconds * _SECOND)
-    stream = exchange.peek is not None and exchange.peek.stream
-    return Limits(until_ns, 0 if stream else until_ns)
+async def _cross(exchange: Exchange, peek: Peek, way: Deployment, bridge: Bridge) -> Crossing:
+    """Translate the request for a provider of another API; raise NotCarried."""
+    body = exchange.enriched or exchange.adapted or exchange.body
+    cross = partial(
+        bridge.cross,
+        exchange.wire,
+        body,
+        model=way.model,
+        stream=peek.stream,
+        wants_usage=peek.wants_usage,
+        include_usage=way.provider.include_usage,
+        drop=peek.control,
+        call_id=exchange.call_id,
+        created_s=exchange.started_at_us // 1_000_000,
+        previous=peek.previous,
+    )
+    return cross() if len(body) <= CROSS_INLINE_BYTES else await asyncio.to_thread(cross)
 
 
-def _seconds(said: bytes) -> float | None:
-    try:
-        seconds = float(said)
-    except ValueError:
-        return None
-    return min(seconds, LONGEST_LIMIT_S) if seconds > 0 else None  # not a number is not above 0
+def _request_id(named: Named) -> str:
+    """Return the provider's own id of a request: OpenAI's, Anthropic's or AWS's header has it."""
+    said = named.get(b"x-request-id") or named.get(b"request-id") or named.get(b"x-amzn-requestid") or b""
+    return said.decode("latin-1")
 
 
 def _animate(exchange: Exchange, seconds: float) -> None:
@@ -309,21 +336,3 @@ def _animate(exchange: Exchange, seconds: float) -> None:
 def _is_spent(exchange: Exchange) -> bool:
     """Say whether a body that is only passed on is gone: it was never held."""
     return exchange.upload is not None and exchange.upload.size > 0
-
-
-def _cut_off(error: UpstreamFailed, limits: Limits) -> bool:
-    """Say whether the caller's own impatience was what ended it."""
-    return limits.cut_ns > 0 and error.code == "upstream_timeout_total"
-
-
-def _last(exchange: Exchange, error: UpstreamFailed) -> UpstreamFailed:
-    """Prepare the failure that the client will be told."""
-    client = exchange.client
-    client.watch(None)
-    if not client.started:
-        client.extra.append(_ENOUGH)
-    if isinstance(error, Refused):
-        error.headers = [pair for pair in error.headers if pair[0] != _ENOUGH[0]]
-    if isinstance(error, StreamRefused):
-        exchange.answer, exchange.answer_bytes = [error.body], len(error.body)
-    return error

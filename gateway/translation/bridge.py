@@ -25,6 +25,8 @@ Headers = list[tuple[bytes, bytes]]
 REQUEST_ID = b"request-id"
 """Where Anthropic's clients look for it."""
 
+MOST_NAMES = 64
+LONGEST_NAME = 64
 _JSON = "application/json"
 _OF_THE_BODY = frozenset({b"content-type", b"content-length", b"content-encoding"})
 _QUERIES = {"gemini.generate": b"alt=sse"}
@@ -81,7 +83,7 @@ class Bridge:
             request = msgspec.structs.replace(request, stream=stream)
         written = self._provider.write_request(request, model=model, usage=include_usage)
         losses = [client.names.get(name, name) for name in written.lost if name not in HINTS]
-        serious = [*request.others, *losses]
+        serious = _brief([*request.others, *losses])
         if serious and not self._lenient:
             raise NotCarried(
                 f"{', '.join(serious)}: there is no place for this in the format {self.surface}, in which the model "
@@ -95,7 +97,7 @@ class Bridge:
             client,
             self._provider,
             written.body,
-            dropped=tuple(dict.fromkeys([*serious, *request.hints, *hints])),
+            dropped=tuple(_brief([*serious, *request.hints, *hints])),
             query=_QUERIES.get(self.surface, b"") if stream else b"",
             answering=Answering(
                 call_id=call_id,
@@ -106,6 +108,11 @@ class Bridge:
                 request=request,
             ),
         )
+
+
+def _brief(names: Iterable[str]) -> list[str]:
+    """Return each name once; they come from the body and may be many and long."""
+    return [name[:LONGEST_NAME] for name in dict.fromkeys(names)][:MOST_NAMES]
 
 
 def _plain(wire: Wire) -> ClientFormat:
@@ -175,6 +182,7 @@ class DocumentCrossing:
         self._client = client
         self._answering = answering
         self._pieces: list[bytes] = []
+        self._out: bytes | None = None
         self._finding = Finding()
 
     @property
@@ -190,6 +198,10 @@ class DocumentCrossing:
 
     def end(self) -> bytes:
         """Return the client's document; raise BrokenAnswer if the provider's is none."""
+        return self.translated() if self._out is None else self._out
+
+    def translated(self) -> bytes:
+        """Do the same; a long document may so be translated beside the loop, before its end is asked for."""
         try:
             reply = self._provider.read_reply(b"".join(self._pieces))
         except (ValueError, RecursionError) as error:
@@ -197,7 +209,8 @@ class DocumentCrossing:
         if self._client.surface == OWN_IDS:
             reply = msgspec.structs.replace(reply, id=own_id(self._answering))
         self._finding = _found(reply)
-        return self._client.write_reply(reply, self._answering)
+        self._out = self._client.write_reply(reply, self._answering)
+        return self._out
 
     def finding(self) -> Finding:
         """Say what the document says, once it was read."""

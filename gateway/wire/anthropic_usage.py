@@ -16,8 +16,8 @@ import msgspec
 from telemetry.records import Usage
 
 _ABSENT = msgspec.Raw(b"")
-_MOST = 1 << 53
-"""Tokens beyond this are nonsense, and more than a row can hold."""
+_MOST = 10**12
+"""Tokens beyond this are nonsense, and at what models cost more than a column of money can hold."""
 
 
 class _Written(msgspec.Struct):

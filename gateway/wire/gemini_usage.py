@@ -50,8 +50,8 @@ _decoder = msgspec.json.Decoder(_Usage, strict=False)
 _IMAGE = frozenset({"IMAGE", "DOCUMENT", 2, 5})
 _AUDIO = frozenset({"AUDIO", 4})
 _TEXT = frozenset({"TEXT", 1})
-_MOST = 1 << 53
-"""Tokens beyond this are nonsense, and more than a row can hold."""
+_MOST = 10**12
+"""Tokens beyond this are nonsense, and at what models cost more than a column of money can hold."""
 
 
 def parse_usage(raw: bytes) -> Usage | None:

@@ -61,12 +61,14 @@ class InputConversation:
 
     def remember(self, block: str) -> bytes:
         """Return the body with the block as one more text part of the last user message; raise BadRequest."""
-        body: dict[str, Any] = dict(openai_body.decode(_objects, self._body))
+        fields = openai_body.decode(_objects, self._body)
+        body: dict[str, Any] = {**fields}
         if isinstance(self._input, str):
             said = [_part(self._input), _part(block)]
             body["input"] = [{"type": "message", "role": "user", "content": said}]
         else:
-            item: dict[str, Any] = dict(openai_body.decode(_objects, bytes(self._input[self.anchor])))
+            said_item = openai_body.decode(_objects, bytes(self._input[self.anchor]))
+            item: dict[str, Any] = {**said_item}
             content = openai_body.decode(_kept_contents, bytes(item["content"]))
             parts = [_part(content)] if isinstance(content, str) else content
             item["content"] = [*parts, _part(block)]

@@ -39,8 +39,8 @@ class _Usage(msgspec.Struct):
 
 _decoder = msgspec.json.Decoder(_Usage, strict=False)
 _NOTHING = _Details()
-MOST = 1 << 53
-"""Tokens beyond this are nonsense, and more than a row can hold."""
+MOST = 10**12
+"""Tokens beyond this are nonsense, and at what models cost more than a column of money can hold."""
 
 
 def parse_usage(raw: bytes | msgspec.Raw) -> Usage | None:

@@ -55,6 +55,7 @@ class _Body(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Body).decode
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def words(content_type: str, body: bytes) -> str:
@@ -63,7 +64,7 @@ def words(content_type: str, body: bytes) -> str:
         return "".join(_streamed(body))
     try:
         return _whole(_decode(body))
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         return ""
 
 
@@ -93,6 +94,6 @@ def _streamed(body: bytes) -> Iterator[str]:
             continue
         try:
             choices = _decode(data).choices
-        except msgspec.MsgspecError:
+        except _UNREADABLE:
             return  # cut off
         yield from (choice.words() for choice in choices[:1])

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from gateway.config import environment
+from tests.fakes.aimock import CLIENTS, install_clients
 from tests.fakes.tidegate import Tidegate, eventually, free_port
 
 ROOT = Path(__file__).parents[2]
-CLIENTS = Path(__file__).parent / "clients"
 VENVS = ROOT / ".venv-clients"
 
 
@@ -62,9 +62,7 @@ def llm_python() -> Path:
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
     """The folder with the Node clients, installed."""
-    install = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
-    subprocess.run(install, cwd=CLIENTS, check=True)
-    return CLIENTS
+    return install_clients()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.config import environment
 from tests.e2e.conftest import run_well
+from tests.e2e.upstream import model
 from tests.fakes import anthropic as fake
 from tests.fakes.provider import Provider, Received, Script
 from tests.fakes.tidegate import Tidegate
@@ -26,10 +27,10 @@ CLAUDE = (
 def script(request: Received) -> Script:
     """Play Anthropic: an agent that can read files is told to read the note, once."""
     if request.path.partition("?")[0] != "/v1/messages":
-        return fake.anthropic(request)
+        return model(request)
     tools = [tool["name"] for tool in request.json().get("tools") or []]
     if "Read" not in tools:
-        return fake.anthropic(request)
+        return model(request)
     if NOTE.encode() in request.body:
         return fake.stream(fake.events(fake.text(f"It says: {NOTE}.")))
     asked = re.search(rb"What does (/[^ ]+) say", request.body)

@@ -14,8 +14,9 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from tests.e2e.conftest import CLIENTS, run, run_well
+from tests.e2e.conftest import run, run_well
 from tests.e2e.upstream import model
+from tests.fakes.aimock import CLIENTS
 from tests.fakes.provider import Provider
 from tests.fakes.tidegate import Tidegate
 
@@ -36,7 +37,7 @@ Expected = Mapping[str, tuple[int, int]]
 
 FROM_PYTHON: Mapping[str, Expected] = {
     "agents": {CHAT: (6, 1), RESPONSES: (6, 1)},
-    "genai": {GENERATE: (7, 1), BATCH_EMBED: (1, 0), COUNT: (1, 0)},
+    "genai": {GENERATE: (9, 1), BATCH_EMBED: (1, 0), COUNT: (1, 0)},
     "instructor": {CHAT: (5, 1), RESPONSES: (1, 0), MESSAGES: (1, 0)},
     "litellm": {CHAT: (4, 1), MESSAGES: (4, 1), GENERATE: (4, 1), RESPONSES: (1, 0), EMBEDDINGS: (1, 0)},
     "pydantic_ai": {CHAT: (5, 1), RESPONSES: (5, 1), MESSAGES: (5, 1)},
@@ -106,8 +107,9 @@ def test_node_frameworks_work(gate: Tidegate, upstream: Provider, node_modules: 
     look_up(gate, upstream, f"{name}-node", FROM_NODE[name])
 
 
-def test_langchain_passes_its_own_suite(gate: Tidegate, client_python: Path, tmp_path: Path) -> None:
-    report = tmp_path / "report.xml"
+def run_langchain(gate: Tidegate, client_python: Path, folder: Path, **env: str) -> tuple[int, set[str]]:
+    """Run LangChain's suite; return how many tests there are, and which it skipped."""
+    report = folder / "report.xml"
     command: list[str | Path] = [
         client_python,
         "-m",
@@ -120,7 +122,7 @@ def test_langchain_passes_its_own_suite(gate: Tidegate, client_python: Path, tmp
     command += ["--rootdir", CLIENTS, "--confcutdir", CLIENTS, "-c", "/dev/null", f"--junitxml={report}"]
     command += ["-o", "asyncio_mode=auto", "-o", "asyncio_default_test_loop_scope=session"]
 
-    done = run(command, {"TIDE_URL": gate.url, "PYTHONDONTWRITEBYTECODE": "1"})
+    done = run(command, {"TIDE_URL": gate.url, "PYTHONDONTWRITEBYTECODE": "1", **env})
 
     assert done.returncode == 0, done.stdout + done.stderr
     cases = list(ElementTree.parse(report).getroot().iter("testcase"))
@@ -129,8 +131,14 @@ def test_langchain_passes_its_own_suite(gate: Tidegate, client_python: Path, tmp
         for case in cases
         if case.find("skipped") is not None
     }
+    return len(cases), skipped
+
+
+def test_langchain_passes_its_own_suite(gate: Tidegate, client_python: Path, tmp_path: Path) -> None:
+    count, skipped = run_langchain(gate, client_python, tmp_path)
+
     assert skipped == set(LANGCHAIN_SKIPS)
-    assert len(cases) > 140
+    assert count > 140
     for event, surface in (
         ("TestChatCompletions", CHAT),
         ("TestResponses", RESPONSES),
@@ -142,10 +150,20 @@ def test_langchain_passes_its_own_suite(gate: Tidegate, client_python: Path, tmp
         }
 
 
-@pytest.mark.parametrize("name", ["openai-chat", "openai-responses", "anthropic"])
+LLMS = {"openai-chat": CHAT, "openai-responses": RESPONSES, "anthropic": MESSAGES}
+
+
+@pytest.mark.parametrize("name", LLMS)
 def test_llm_answers_streams_calls_tools_and_says_what_went_wrong(
     gate: Tidegate, upstream: Provider, llm_python: Path, tmp_path: Path, name: str
 ) -> None:
+    run_llm(gate, llm_python, tmp_path, name)
+
+    look_up(gate, upstream, f"llm-{name}", {LLMS[name]: (5, 1)})
+
+
+def run_llm(gate: Tidegate, llm_python: Path, tmp_path: Path, name: str) -> None:
+    """Do with `llm` what its users do."""
     event = f"llm-{name}"
     place = {
         "model_name": "gpt-4o-mini",
@@ -182,5 +200,3 @@ def test_llm_answers_streams_calls_tools_and_says_what_went_wrong(
     refused = llm("fail with 429")
     assert refused.returncode == 1
     assert "scripted" in refused.stderr
-    surface = {"openai-chat": CHAT, "openai-responses": RESPONSES, "anthropic": MESSAGES}[name]
-    look_up(gate, upstream, event, {surface: (5, 1)})

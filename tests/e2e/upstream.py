@@ -1,4 +1,4 @@
-"""OpenAI, Anthropic and Gemini as one upstream whose model has a little sense.
+"""OpenAI, Anthropic, Gemini and Bedrock as one upstream whose model has a little sense.
 
 It says again what the user said, or what a tool found out. Given tools, it calls the one it may, with what the
 user put into quotes for texts and with the number he named for integers. Told to `fail with 429`, it does.
@@ -15,6 +15,7 @@ import msgspec
 from gateway.providers.sandbox import Bytes, Head, play
 from gateway.providers.sandbox_schema import instance
 from tests.fakes import anthropic as anthropic_fake
+from tests.fakes import clouds as bedrock_fake
 from tests.fakes import gemini as gemini_fake
 from tests.fakes.provider import Received, Script
 from tests.fakes.provider import refusal as openai_refusal
@@ -37,6 +38,8 @@ def model(request: Received) -> Script:
     path = request.path.partition("?")[0]
     if path.endswith("/models"):
         return openai_refusal(404)  # a list would cost a second model that nobody asks for
+    if path.startswith("/model/"):
+        return _bedrock(request)
     if ":" in path:
         return _gemini(request)
     return (
@@ -73,6 +76,14 @@ def _after_a_result(asked: Object, found: str, functions: Sequence[Object]) -> O
     named = choice.get("function", choice).get("name") if isinstance(choice, dict) else None
     function = next(one for one in functions if named in {None, one["name"]})
     return {"tool_calls": [{"name": function["name"], "arguments": instance(function["parameters"])}]}
+
+
+def played(request: Received, sandbox: Object) -> Script:
+    """Have OpenAI's sandbox do this."""
+    asked = request.json()
+    path = request.path.partition("?")[0].removeprefix("/v1")
+    said = {**asked, "model": "echo", "sandbox": sandbox}
+    return _played(path, said, request.method, asked.get("model", ""))
 
 
 def _played(path: str, asked: Object, method: str, name: str) -> Script:
@@ -125,7 +136,9 @@ def _gemini(request: Received) -> Script:
     parts = asked["contents"][-1]["parts"]
     words = _text(parts)
     if failed := _FAIL.search(words):
-        return gemini_fake.refusal(int(failed[1]), _GEMINI_NAMES.get(int(failed[1]), "INTERNAL"))
+        return gemini_fake.refusal(
+            int(failed[1]), _GEMINI_NAMES.get(int(failed[1]), "INTERNAL"), said="scripted"
+        )
     results = [found for part in parts if (found := _get(part, "functionResponse"))]
     declared = [one for tool in asked.get("tools") or [] for one in _get(tool, "functionDeclarations") or []]
     tools = {
@@ -134,18 +147,56 @@ def _gemini(request: Received) -> Script:
     calling = _get(_get(asked, "toolConfig"), "functionCallingConfig")
     name = _chosen(tools, _get(calling, "allowedFunctionNames") or [])
     wanted = _get(asked, "generationConfig")
-    if name and not results and _get(calling, "mode") != "NONE":
+    mode = _get(calling, "mode") or "AUTO"
+    if name and mode != "NONE" and (not results or mode == "ANY"):
         arguments = instance(_sensible(tools[name], words))
         said: Object = {"functionCall": {"name": name, "args": arguments}}
     elif _get(wanted, "responseMimeType") == "application/json":
         schema = _get(wanted, "responseJsonSchema") or _lowered(_get(wanted, "responseSchema"))
-        said = {"text": msgspec.json.encode(instance(schema)).decode()}
+        found = {word: word for word in _QUOTED.findall(words)} if schema is None else instance(schema)
+        said = {"text": msgspec.json.encode(found).decode()}
     else:
-        said = {"text": msgspec.json.encode(results[-1]["response"]).decode() if results else words}
+        said = {"text": _found(results[-1]["response"]) if results else words}
     whole = gemini_fake.response([said], "STOP")
     if ":streamGenerateContent" in request.path:
-        return gemini_fake.stream([whole], request.path)
+        begun = [gemini_fake.response([{"text": said["text"][:4]}])] if "text" in said else []
+        rest = {"text": said["text"][4:]} if begun else said
+        return gemini_fake.stream([*begun, gemini_fake.response([rest], "STOP")], request.path)
     return Script(headers=gemini_fake.JSON, body=gemini_fake.pretty(whole))
+
+
+def _found(response: Object) -> str:
+    """Return what a function returned: its words, if that is all."""
+    values = list(response.values())
+    alone = len(values) == 1 and isinstance(values[0], str)
+    return values[0] if alone else msgspec.json.encode(response).decode()
+
+
+def _bedrock(request: Received) -> Script:
+    asked = bedrock_fake.check_converse(request.body)
+    last = asked["messages"][-1]["content"]
+    words = _text(last)
+    if failed := _FAIL.search(words):
+        return bedrock_fake.refusal(int(failed[1]), "scripted")
+    results = [part["toolResult"] for part in last if "toolResult" in part]
+    config = asked.get("toolConfig") or {"tools": []}
+    choice = config.get("toolChoice") or {"auto": {}}
+    declared = [tool["toolSpec"] for tool in config["tools"] if "toolSpec" in tool]
+    tools = {tool["name"]: tool["inputSchema"]["json"] for tool in declared}
+    name = _chosen(tools, [choice["tool"]["name"]] if "tool" in choice else [])
+    wanted = (asked.get("outputConfig") or {}).get("textFormat")
+    block: Object
+    if name and (not results or "auto" not in choice):
+        use = {"toolUseId": "tooluse_1", "name": name, "input": instance(_sensible(tools[name], words))}
+        block = {"toolUse": use}
+    elif wanted is not None:
+        schema = msgspec.json.decode(wanted["structure"]["jsonSchema"]["schema"])
+        block = {"text": msgspec.json.encode(instance(schema)).decode()}
+    else:
+        block = {"text": _text(results[-1]["content"]) if results else words or "nothing"}
+    if request.path.endswith("/converse-stream"):
+        return bedrock_fake.stream_of(block)
+    return bedrock_fake.answer_of(block)
 
 
 def _get(said: Any, name: str) -> Any:

@@ -122,10 +122,20 @@ def leisurely(request: Received) -> Script:
 
 
 class Callers:
-    """Threads that go on calling, one after the other and each with an event of its own, until left."""
+    """Threads that go on calling, one after the other and each with an event of its own, until left.
+
+    `leave_every`: each of them hangs up on so many-th of its streams. `body`: what else they ask for.
+    """
 
     def __init__(
-        self, house: Tidegate, model: str = "fake/gpt-4o-mini", *, threads: int = 4, retry_s: float = 0.02
+        self,
+        house: Tidegate,
+        model: str = "fake/gpt-4o-mini",
+        *,
+        threads: int = 4,
+        retry_s: float = 0.02,
+        leave_every: int = 0,
+        **body: Any,
     ) -> None:
         self._tried: dict[str, Heard | None] = {}
         self._lock = threading.Lock()
@@ -133,6 +143,8 @@ class Callers:
         self._house = house
         self._model = model
         self._retry_s = retry_s
+        self._leave_every = leave_every
+        self._body = body
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._call, args=(number,)) for number in range(threads)]
 
@@ -180,7 +192,16 @@ class Callers:
                 return
             event = f"caller-{number}-{turn}"
             self._note(event, None)
-            heard = call(self._house, self._model, event=event, stream=(number + turn) % 2 == 1)
+            stream = (number + turn) % 2 == 1
+            leaves = stream and self._leave_every and turn // 2 % self._leave_every == 0
+            heard = call(
+                self._house,
+                self._model,
+                event=event,
+                on_first=_leave if leaves else None,
+                stream=stream,
+                **self._body,
+            )
             self._note(event, heard)
             if heard.failure == "ConnectionRefusedError":
                 if self._retry_s < 0:
@@ -191,3 +212,8 @@ class Callers:
         with self._lock:
             self._tried[event] = heard
             self._count += heard is not None and heard.answered
+
+
+def _leave() -> None:
+    """Hang up."""
+    raise ConnectionAbortedError

@@ -62,9 +62,18 @@ def array(said: Sequence[dict[str, Any]]) -> list[bytes]:
     return [b"[" + pieces[0], *(b",\r\n" + piece for piece in pieces[1:]), b"]"]
 
 
-def refusal(status: int, name: str, *details: dict[str, Any], wrapped: bool = False) -> Script:
+def refusal(
+    status: int, name: str, *details: dict[str, Any], wrapped: bool = False, said: str = ""
+) -> Script:
     """An error in Gemini's shape."""
-    error = {"error": {"code": status, "message": f"{name} it is.", "status": name, "details": list(details)}}
+    error = {
+        "error": {
+            "code": status,
+            "message": said or f"{name} it is.",
+            "status": name,
+            "details": list(details),
+        }
+    }
     return Script(status=status, headers=JSON, body=pretty([error] if wrapped else error))
 
 

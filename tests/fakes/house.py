@@ -16,7 +16,7 @@ from gateway.processes.lifeline import Role
 from gateway.settings import Settings
 
 CHILD = (sys.executable, "-m", "tests.fakes.child")
-PROGRAMS: Programs = {"hub": CHILD, "telemetry": CHILD, "worker": CHILD}
+PROGRAMS: Programs = {"hub": CHILD, "telemetry": CHILD, "worker": CHILD, "litellm": CHILD}
 
 
 def main(data: Path, settings: Settings, role: str) -> int:

@@ -50,6 +50,8 @@ class MemoryLedger:
     def lookup(self, sql: str, parameters: Mapping[str, Parameter]) -> list[Row]:
         """Answer the collector's look-ups."""
         self._there()
+        if "'log_id'" in sql:
+            return self._logs(parameters)
         table = "span_payloads" if "span_payloads" in sql else "spans"
         ids = parameters["ids"]
         assert isinstance(ids, list)
@@ -57,6 +59,20 @@ class MemoryLedger:
             {"call_id": row["call_id"], "part": row["kind"] if table == "span_payloads" else ""}
             for row in self.tables[table]
             if row["call_id"] in ids
+        ]
+
+    def _logs(self, parameters: Mapping[str, Parameter]) -> list[Row]:
+        ids = parameters["ids"]
+        assert isinstance(ids, list)
+        return [
+            {
+                "log_id": row["log_id"],
+                "call_id": row["call_id"],
+                "started_at_us": round(row["started_at"].timestamp() * 1e6),
+            }
+            for row in self.tables["spans"]
+            if row["log_id"] in ids
+            and (row["project"], row["environment"]) == (parameters["project"], parameters["environment"])
         ]
 
     def query(self, sql: str, parameters: Mapping[str, Parameter]) -> list[Row]:

@@ -4,22 +4,28 @@ import Anthropic from "@anthropic-ai/sdk";
 
 const [url, model] = process.argv.slice(2);
 const client = new Anthropic({ baseURL: url, apiKey: "sk-of-a-test", maxRetries: 0 });
-const ask = { model, max_tokens: 64, messages: [{ role: "user", content: "hello" }] };
+const ask = { model, max_tokens: 64, messages: [{ role: "user", content: "Hello, world!" }] };
 const tools = [{ name: "weather", input_schema: { type: "object", properties: { city: { type: "string" } } } }];
 
 const answer = await client.messages.create(ask);
 assert.equal(answer.content[0].text, "Hello, world!");
-assert.equal(answer._request_id, "req_1");
+assert.equal(typeof answer._request_id, "string");
 
 const streamed = await client.messages.stream(ask).finalMessage();
 assert.equal(streamed.content[0].text, "Hello, world!");
-assert.equal(streamed.usage.output_tokens, 12);
+assert.ok(streamed.usage.output_tokens > 0);
 
-const called = await client.messages.stream({ ...ask, tools }).finalMessage();
+const messages = [{ role: "user", content: "How is 'Oslo'?" }];
+const called = await client.messages.stream({ ...ask, messages, tools }).finalMessage();
 assert.equal(called.stop_reason, "tool_use");
-assert.deepEqual(called.content[1].input, { city: "Oslo" });
+const call = called.content.at(-1);
+assert.deepEqual(call.input, { city: "Oslo" });
+messages.push({ role: "assistant", content: called.content });
+messages.push({ role: "user", content: [{ type: "tool_result", tool_use_id: call.id, content: "rain in Oslo" }] });
+assert.match((await client.messages.create({ ...ask, messages, tools })).content[0].text, /rain in Oslo/);
 
-assert.equal((await client.messages.countTokens({ model, messages: ask.messages })).input_tokens, 14);
+const counted = await client.messages.countTokens({ model: "claude-haiku-4-5", messages });
+assert.equal(counted.input_tokens, 14);
 
 await assert.rejects(client.messages.create({ ...ask, model: "unheard-of" }), Anthropic.NotFoundError);
 

@@ -18,6 +18,8 @@ from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 
 KEY = "sk-of-a-test"
+ANTHROPICS = "claude-haiku-4-5"
+"""Counts tokens, which no other provider can be asked for."""
 
 
 @tool
@@ -28,14 +30,14 @@ def weather(city: str) -> str:
 
 def sdk(url: str, model: str) -> None:
     client = Anthropic(base_url=url, api_key=KEY, max_retries=0)
-    ask = {"model": model, "max_tokens": 64, "messages": [{"role": "user", "content": "weather in Oslo?"}]}
+    ask = {"model": model, "max_tokens": 64, "messages": [{"role": "user", "content": "Hello, world!"}]}
     answer = client.messages.create(**ask)
     assert answer.content[0].text == "Hello, world!"
-    assert answer._request_id == "req_1"
+    assert answer._request_id
 
     with client.messages.stream(**ask) as stream:
         assert "".join(stream.text_stream) == "Hello, world!"
-        assert stream.get_final_message().usage.output_tokens == 12
+        assert stream.get_final_message().usage.output_tokens > 0
 
     asked = []
 
@@ -45,28 +47,30 @@ def sdk(url: str, model: str) -> None:
         asked.append(city)
         return f"rain in {city}"
 
+    ask["messages"] = [{"role": "user", "content": "weather in 'Oslo'?"}]
     last = client.beta.messages.tool_runner(tools=[weather], **ask).until_done()
-    assert (asked, last.content[0].text) == (["Oslo"], "Hello, world!")
+    assert asked == ["Oslo"]
+    assert "rain in Oslo" in last.content[0].text
 
-    assert client.messages.count_tokens(model=model, messages=ask["messages"]).input_tokens == 14
+    assert client.messages.count_tokens(model=ANTHROPICS, messages=ask["messages"]).input_tokens == 14
     with pytest.raises(anthropic.NotFoundError, match="not_found_error"):
         client.messages.create(**{**ask, "model": "unheard-of"})
 
 
 def langchain(url: str, model: str) -> None:
     chat = ChatAnthropic(model=model, base_url=url, api_key=KEY, max_tokens=64, max_retries=0)
-    assert chat.invoke("hello").text == "Hello, world!"
-    parts = list(chat.stream("hello"))
+    assert chat.invoke("Hello, world!").text == "Hello, world!"
+    parts = list(chat.stream("Hello, world!"))
     assert "".join(part.text for part in parts) == "Hello, world!"
 
     bound = chat.bind_tools([weather])
-    ask = HumanMessage("weather in Oslo?")
+    ask = HumanMessage("weather in 'Oslo'?")
     called = bound.invoke([ask])
     (call,) = called.tool_calls
     assert call["args"] == {"city": "Oslo"}
-    assert called.usage_metadata["input_tokens"] == 247
+    assert called.usage_metadata["input_tokens"] > 0
     result = ToolMessage(weather.invoke(call["args"]), tool_call_id=call["id"])
-    assert bound.invoke([ask, called, result]).text == "Hello, world!"
+    assert "rain in Oslo" in bound.invoke([ask, called, result]).text
 
 
 def pydantic_ai(url: str, model: str) -> None:
@@ -80,7 +84,7 @@ def pydantic_ai(url: str, model: str) -> None:
         asked.append(city)
         return f"rain in {city}"
 
-    assert agent.run_sync("weather in Oslo?").output == "Hello, world!"
+    assert "rain in Oslo" in agent.run_sync("weather in 'Oslo'?").output
     assert asked == ["Oslo"]
 
 

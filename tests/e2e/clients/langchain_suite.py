@@ -19,6 +19,8 @@ from langchain_openai import ChatOpenAI
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 
 URL = os.environ["TIDE_URL"]  # noqa: TID251 - pytest has no other way for an argument
+ACROSS = os.environ.get("TIDE_ACROSS", "")  # noqa: TID251
+"""Who answers for OpenAI, if it is not OpenAI, under a name of its own and counting what it caches in its own way."""
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -36,7 +38,8 @@ class _OfOpenAI(ChatModelIntegrationTests):
     supports_image_inputs = True
     supports_image_urls = True
     supports_pdf_inputs = True
-    supports_json_mode = True
+    supports_json_mode = ACROSS in {"", "gemini"}
+    supports_model_override = not ACROSS
     supports_anthropic_inputs = True
     supports_image_tool_message = True
     model_override_value = "gpt-4o"
@@ -68,6 +71,7 @@ class TestResponses(_OfOpenAI):
 
 
 class TestMessages(ChatModelIntegrationTests):
+    supports_model_override = not ACROSS
     supports_image_inputs = True
     supports_image_urls = True
     supports_pdf_inputs = True
@@ -91,7 +95,8 @@ class TestMessages(ChatModelIntegrationTests):
 
     @property
     def supported_usage_metadata_details(self) -> dict:
-        return {how: ["cache_read_input", "cache_creation_input"] for how in ("invoke", "stream")}
+        details = [] if ACROSS else ["cache_read_input", "cache_creation_input"]
+        return dict.fromkeys(("invoke", "stream"), details)
 
     def invoke_with_cache_read_input(self, *, stream: bool = False) -> AIMessage:
         chat = ChatAnthropic(**self.chat_model_params)

@@ -55,6 +55,14 @@ def test_the_route_is_named_once_and_what_comes_later_says_when() -> None:
     assert "for the context window" in shown
 
 
+def test_a_variant_says_its_name_and_share() -> None:
+    shown = drawn(way(role="variant", variant="cold", deployment=""), way(role="variant", variant="[b]"))
+
+    assert "as the route" in shown
+    assert "variant cold, weight 3" in shown
+    assert "variant [b], weight 3" in shown
+
+
 def test_a_name_is_no_markup() -> None:
     assert "[red]x[/red]" in drawn(way(deployment="[red]x[/red]"))
 

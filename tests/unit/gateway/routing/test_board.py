@@ -10,7 +10,7 @@ from gateway.errors import Refused, Unreachable, UpstreamFailed
 from gateway.providers.sandbox import Sandbox
 from gateway.routing.board import MOST, TELL, Board, News, Unwell, Ward, report, unwell
 from gateway.routing.deployments import Deployment, Plan
-from gateway.settings import Breaker, Route, RouteDeployment, Timeouts
+from gateway.settings import Breaker, Route, RouteDeployment, RouteVariant, Timeouts
 
 BREAKER = Breaker(min_calls=2, open_s=15)
 S = 1_000_000_000
@@ -138,6 +138,20 @@ def test_news_do_not_travel_in_circles() -> None:
     assert not told
 
 
+def test_a_hub_that_comes_is_told_again_of_all_that_are_to_be_left_alone() -> None:
+    clock, told = Clock(), Told()
+    board = Board(clock, told)
+    board.of(at("well"), BREAKER)
+    board.hear({"at_us": clock.now_us(), "unwell": [["short", 0.0, 3.0], ["open", 30.0, 0.0]]})
+    fail(board, clock, refused(429, after_s=20))
+    told.clear()
+    clock.seconds += 5
+
+    board.tell_again()
+
+    assert told == [(TELL, ["open", 25.0, 0.0]), (TELL, ["a", 0.0, 15.0])]
+
+
 def test_old_news_are_no_news() -> None:
     clock = Clock()
     board = Board(clock, Told())
@@ -186,17 +200,24 @@ def test_the_report_has_the_routes_first_and_then_what_was_asked_for_without_one
             strategy="weighted",
             fallbacks=("p/y",),
             context_window_fallback="p/long",
+            content_filter_fallback="p/mild",
+            variants={"cold": RouteVariant(parameters={"temperature": 0}), "new": RouteVariant(model="p/x")},
         )
     }
 
     lines = report(routes, board, clock.monotonic_ns())
 
-    assert [(line.route, line.deployment, line.role) for line in lines] == [
-        ("smart", "p/x", "deployment"),
-        ("smart", "p/y", "fallback"),
-        ("smart", "p/long", "context_window"),
-        ("", "p/free", "deployment"),
+    assert [(line.route, line.deployment, line.role, line.variant) for line in lines] == [
+        ("smart", "p/x", "deployment", ""),
+        ("smart", "", "variant", "cold"),
+        ("smart", "p/x", "variant", "new"),
+        ("smart", "p/y", "fallback", ""),
+        ("smart", "p/long", "context_window", ""),
+        ("smart", "p/mild", "content_filter", ""),
+        ("", "p/free", "deployment", ""),
     ]
+    assert (lines[1].strategy, lines[1].state) == ("weighted", "closed")
+    assert lines[2].cooldown_s == 7.0
     assert (lines[0].weight, lines[0].failure_ratio, lines[0].cooldown_s) == (3, 1.0, 7.0)
     assert unwell(routes, board, clock.monotonic_ns()) == {"p/x": "cooling"}
     assert unwell(routes, board, clock.monotonic_ns() + 8 * S) == {}

@@ -27,6 +27,16 @@ def broken(now_s: float = 100) -> Health:
     return health
 
 
+def end(health: Health, how: str, now_s: float) -> None:
+    match how:
+        case "well":
+            health.succeeded(at(now_s), 10)
+        case "ill":
+            health.failed(at(now_s))
+        case _:
+            health.ended()
+
+
 def at(seconds: float) -> int:
     return int(seconds * SECOND)
 
@@ -137,6 +147,29 @@ def test_latency_follows_the_newest_calls() -> None:
     assert health.latency_us == pytest.approx(100, rel=0.01)
 
 
+@given(st.lists(st.tuples(st.floats(0, 9), st.sampled_from(["well", "ill", "ended", "begun"])), max_size=80))
+def test_an_open_breaker_lets_nobody_pass_before_its_time_and_then_one_at_a_time(
+    steps: list[tuple[float, str]],
+) -> None:
+    health, now_s, under_way = Health(BREAKER), 0.0, 0
+    for pause_s, how in steps:
+        now_s += pause_s
+        state, free = health.state(at(now_s)), health.available(at(now_s))
+        assert free == (state != "open")
+        if state == "open" and under_way == 0:
+            assert at(now_s) < health.open_until_ns
+        if free:
+            health.began(at(now_s))
+            under_way += 1
+            if state == "half_open":
+                assert not health.available(at(now_s)), "the probe is on its way"
+        if under_way and how != "begun":
+            under_way -= 1
+            end(health, how, now_s)
+        if health.open_until_ns > at(now_s):
+            assert not health.available(at(now_s))
+
+
 @given(st.lists(st.tuples(st.floats(0, 5), st.sampled_from(["well", "ill", "ended"])), max_size=80))
 def test_calls_under_way_are_counted_whatever_happens(steps: list[tuple[float, str]]) -> None:
     health, now_s = Health(BREAKER), 0.0
@@ -144,12 +177,7 @@ def test_calls_under_way_are_counted_whatever_happens(steps: list[tuple[float, s
         now_s += pause_s
         health.began(at(now_s))
         assert health.in_flight == 1
-        if how == "well":
-            health.succeeded(at(now_s), 10)
-        elif how == "ill":
-            health.failed(at(now_s))
-        else:
-            health.ended()
+        end(health, how, now_s)
 
     assert health.in_flight == 0
     assert 0 <= health.failure_ratio <= 1

@@ -9,7 +9,15 @@ from gateway.errors import BadRequest, Unauthenticated, UnknownModel
 from gateway.providers.catalog import Catalog, build
 from gateway.routing.deployments import Plan
 from gateway.routing.resolve import Listed, Resolver
-from gateway.settings import ProviderSettings, Retries, Route, RouteDeployment, Settings, Timeouts
+from gateway.settings import (
+    ProviderSettings,
+    Retries,
+    Route,
+    RouteDeployment,
+    RouteVariant,
+    Settings,
+    Timeouts,
+)
 
 catalog = Catalog.load()
 
@@ -149,7 +157,7 @@ def test_a_name_that_two_providers_own_is_ambiguous():
 
 
 def test_the_settings_prefix_outweighs_the_catalogs():
-    azure = ProviderSettings(base_url="http://x", prefixes=("gpt-",))
+    azure = ProviderSettings(base_url="http://x", api_key="k", prefixes=("gpt-",))
 
     (found,) = plan(resolver({**KEYS, "azure": azure}), "gpt-5").deployments
 
@@ -227,6 +235,22 @@ def test_a_fallback_without_a_key_is_left_out_and_a_clients_key_is_borrowed() ->
 
     assert found.fallbacks == ()
     assert found.deployments[0].borrowed
+
+
+def test_a_variant_without_a_key_has_no_calls() -> None:
+    variants = {
+        "keyless": RouteVariant(model="groq/b"),
+        "cold": RouteVariant(),
+        "own": RouteVariant(model="openai/c"),
+    }
+    said = Route(deployments=(RouteDeployment(model="openai/a"),), variants=variants)
+
+    found = plan(resolver(routes={"smart": said}), "smart", client_secret="sk-client", open=True)
+
+    assert [(one.name, one.deployment and one.deployment.id) for one in found.variants] == [
+        ("cold", None),
+        ("own", "openai/c"),
+    ]
 
 
 @pytest.mark.parametrize("place", ["fallbacks", "context_window_fallback", "content_filter_fallback"])

@@ -207,3 +207,39 @@ def test_another_gateways_environment_counts_only_where_no_key_says_it() -> None
 
     assert read_identity(headers, OPEN, made).environment == "staging"
     assert read_identity(headers, KEYED, made).environment == "test"
+
+
+@pytest.mark.parametrize(
+    ("said", "metrics"),
+    [
+        (b"hit=1, relevance=0.7", {"hit": 1.0, "relevance": 0.7}),
+        (b'{"hit": true, "facts": 3, "loss": -1e-3}', {"hit": 1.0, "facts": 3.0, "loss": -0.001}),
+        (b"", {}),
+        (b"{}", {}),
+    ],
+)
+def test_a_step_tells_what_it_measured(said: bytes, metrics: dict[str, float]) -> None:
+    assert read_identity({b"x-tidegate-metrics": said}, OPEN, made).metrics == metrics
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"hit",
+        b"hit=many",
+        b"hit=nan",
+        b"hit=inf",
+        b"hit=1e999",
+        b"=1",
+        b'{"hit": "x"}',
+        b'{"hit": [1]}',
+        b'{"hit": 1',
+        b"m" * 65 + b"=1",
+        b",".join(b"m%d=1" % number for number in range(33)),
+        b"\xff=1",
+    ],
+)
+def test_what_is_no_measurement_is_refused_by_the_headers_name(said: bytes) -> None:
+    with pytest.raises(BadRequest, match="x-tidegate-metrics") as refused:
+        read_identity({b"x-tidegate-metrics": said}, OPEN, made)
+    assert refused.value.param == "x-tidegate-metrics"

@@ -23,6 +23,7 @@ from gateway.routing.resolve import Resolver
 from gateway.settings import Breaker, Retries, Settings, Timeouts
 from gateway.stages.relay import Relay
 from gateway.stages.route import Router
+from gateway.tokens import Tokens
 from gateway.upload import Upload
 from gateway.wire.openai_chat import OpenAIChat
 from tests.fakes.provider import chat_stream
@@ -116,6 +117,7 @@ class Scene:
             Relay(clock),
             clock,
             self.board,
+            Tokens(self.wires, clock),
             drain_s=1,
             dice=Random(1),
         )
