@@ -10,7 +10,8 @@ from nicegui import ui
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboards.pages import call, event, events
+from dashboards.components.frame import LISTS
+from dashboards.pages import call, calls, costs, errors, event, events, people, steps
 from dashboards.reader import Reader, reader_for
 from telemetry.store.base import Store
 
@@ -27,7 +28,7 @@ _HEADERS = {
 
 
 class Pages:
-    """Middleware: `/`, `/events/...` and `/calls/...` are pages, everything else is for the API behind."""
+    """Middleware: the lists, `/events/...` and `/calls/...` are pages, everything else is for the API behind."""
 
     def __init__(self, app: ASGIApp, *, store: Callable[[], Store | None], now_us: Callable[[], int]) -> None:
         self._api = app
@@ -44,7 +45,7 @@ class Pages:
 
 
 def _is_page(path: str) -> bool:
-    return path in ("/", "/favicon.ico") or path.startswith(_PREFIXES)
+    return path in LISTS or path == "/favicon.ico" or path.startswith(_PREFIXES)
 
 
 def _guarded(send: Send) -> Send:
@@ -59,7 +60,7 @@ def _guarded(send: Send) -> Send:
 
 
 def _application(readers: Callable[[Request], Reader]) -> FastAPI:
-    for page in (events, event, call):
+    for page in (events, event, calls, call, costs, people, errors, steps):
         page.add(readers)
     app = FastAPI(openapi_url=None)
     ui.add_css((_FOLDER / "style.css").read_text(), shared=True)

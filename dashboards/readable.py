@@ -57,3 +57,20 @@ def complaint(error: str) -> str:
         return _refusals.decode(error).error.message
     except msgspec.DecodeError:
         return error
+
+
+_WHY = {
+    "unknown_model": "No price is known for the model: add one under `prices`, then run `tidegate prices rerate`.",
+    "no_price_table": "There was no price table: run `tidegate prices rerate`.",
+    "no_rate": "The price list has no rate for this: add one under `prices`, then run `tidegate prices rerate`.",
+    "no_tier": "The price list has no such service tier: add it under `prices`, then run `tidegate prices rerate`.",
+    "no_usage": "The provider did not say how many tokens it used: its own bill does.",
+    "no_answer": "There was no answer to be billed for.",
+    "pending": "A batch whose output nobody has fetched yet.",
+    "interrupted": "The gateway process died before the answer was over.",
+}
+
+
+def why(reason: str) -> str:
+    """Say what a reason for a missing cost means, and what to do about it."""
+    return _WHY.get(reason.partition(":")[0], "")

@@ -220,6 +220,7 @@ class LinkClient:
         self._up = asyncio.Event()
         self._last_id = 0
         self._topics: dict[str, Callable[[Any], None]] = {}
+        self._on_up: list[Callable[[], None]] = []
         self._latest: dict[str, Any] = {}
         self._encode = msgspec.msgpack.Encoder().encode
         self._keeper: asyncio.Task[None] | None = None
@@ -257,6 +258,10 @@ class LinkClient:
         self._topics[topic] = callback
         if topic in self._latest:
             asyncio.get_running_loop().call_soon(callback, self._latest[topic])
+
+    def when_up(self, callback: Callable[[], None]) -> None:
+        """Call back each time the line has come up: what was told while it was down was dropped."""
+        self._on_up.append(callback)
 
     async def call(self, method: str, params: object, *, timeout_s: float) -> object:
         """Ask, and return the answer. Raises LinkDown, CallFailed, FrameTooLarge or TimeoutError.
@@ -320,6 +325,8 @@ class LinkClient:
                 self._line = line
                 self._up.set()
                 logger.info("link_up")
+                for callback in self._on_up:
+                    asyncio.get_running_loop().call_soon(callback)
                 try:
                     await self._watch(line)
                 finally:

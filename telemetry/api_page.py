@@ -45,9 +45,11 @@ def _routes(paths: Schema) -> Iterator[str]:
     for path, methods in paths.items():
         for method, told in methods.items():
             yield f'<h2><span class="method">{escape(method.upper())}</span> {escape(path)}</h2>'
-            answers = told["responses"]["200"]["content"]
+            fine = next(said for status, said in told["responses"].items() if status.startswith("2"))
+            answers = fine.get("content", {})
             json = answers.get("application/json")
-            kind = _kind(json["schema"]) if json else f"a file: {escape(', '.join(answers))}"
+            file = f"a file: {escape(', '.join(answers))}" if answers else "nothing"
+            kind = _kind(json["schema"]) if json else file
             yield f"<p>{escape(told.get('description', ''))} Answers {kind}.</p>"
             yield _table(map(_parameter, told.get("parameters", [])))
 

@@ -29,9 +29,15 @@ from telemetry.store.base import Parameter, Store, StoreRefused
 TOKEN_LIFE_S = 1800.0
 """How long the store surely remembers a token; servers forget by count and by time."""
 
+LATEST_US = 4_102_444_800_000_000
+"""2100-01-01: no clock is right that tells more, and hours and days of the store end soon after it."""
+
 _LOOKUP_IDS = 2000
 _QUERIES = Path(__file__).parent / "queries"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+_NO_TIME = StoreRefused(
+    "the call began before 1970 or after 2099, says the clock of its machine", name="no_time"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -95,10 +101,12 @@ class StoreConsumer:
 
     def deliver(self, work: Work) -> Delivered:
         """Bring the batch in; raise StoreAway if nobody knows whether it is in."""
-        entries = self._entries(work)
+        entries, undated = self._entries(work)
         spans = [entry for entry in entries if entry.row.table == SPANS.name]
         payloads = [entry for entry in entries if entry.row.table == PAYLOADS.name]
-        dead = 0
+        dead = len(undated)
+        for entry in undated:
+            self._bury(entry.row.table, entry, _NO_TIME)
         if spans:
             fresh = log_ids.new_calls(self._store, spans)
             smooth, refused = self._bring(work, SPANS.name, fresh) if fresh else (work.fresh, 0)
@@ -111,14 +119,18 @@ class StoreConsumer:
             self._bury_raw(damage)
         return Delivered(spans=len(spans), payloads=len(payloads), dead=dead + len(work.damage))
 
-    def _entries(self, work: Work) -> list[_Entry]:
+    def _entries(self, work: Work) -> tuple[list[_Entry], list[_Entry]]:
+        """Return the rows of a batch, and those whose clock was so wrong that the store has no day for them."""
         entries: list[_Entry] = []
         for item in work.items:
             row = row_of(item.frame, origin=self._origin, preview=self._preview)
             if row is not None:
                 entries.append(_entry(item, row))
         entries += [_Entry(interrupted(opened, origin=self._origin), opened) for opened in work.interrupted]
-        return entries
+        undated = [entry for entry in entries if not 0 <= entry.row.started_at_us < LATEST_US]
+        if undated:
+            entries = [entry for entry in entries if 0 <= entry.row.started_at_us < LATEST_US]
+        return entries, undated
 
     def _bring(self, work: Work, table: str, entries: list[_Entry]) -> tuple[bool, int]:
         """Bring one table's part in; return whether one insert did it, and how many rows were refused."""

@@ -61,6 +61,15 @@ class Lines(BaseModel):
     next_cursor: str | None = None
 
 
+class Bounds(BaseModel):
+    """What interrupted calls may have cost: nobody knows, but not less than `lower` and not more than `upper`."""
+
+    calls: int
+    lower_nano_usd: int
+    upper_nano_usd: int = Field(description="Of the calls for which anybody can say.")
+    unbounded: int = Field(description="Calls of which nobody can say what they cost at most.")
+
+
 class Costs(Lines):
     """Sums by whatever was asked for."""
 
@@ -72,6 +81,10 @@ class Costs(Lines):
     total: Sums = Field(description="Of all lines, also those of other pages; a call counts once.")
     unpriced_reasons: dict[str, int] = Field(
         default={}, description="Why calls have no cost: calls by `cost_reason`, `interrupted` among them."
+    )
+    interrupted: Bounds | None = Field(
+        default=None,
+        description="Of interrupted calls without a cost, which no sum contains; null: there are none.",
     )
 
 

@@ -8,23 +8,32 @@ const local = (iso) => {
 export default {
   template: `
     <form class="tg-filters" role="search" @submit.prevent="apply">
-      <label v-for="field in fields" :key="field.name" :class="field.name">
+      <label v-for="field in fields" :key="field.name" :class="field.name" v-show="all || !field.more">
         <span>{{ field.label }}</span>
         <select v-if="field.choices.length" :name="field.name" v-model="values[field.name]" @change="apply">
-          <option value="">any</option>
-          <option v-for="choice in field.choices" :value="choice">{{ choice }}</option>
+          <option v-if="field.none" value="">{{ field.none }}</option>
+          <option v-for="choice in field.choices" :value="choice">{{ choice.replaceAll("_", " ") }}</option>
         </select>
-        <input v-else :name="field.name" :type="field.type" :placeholder="field.hint" v-model="values[field.name]">
+        <input v-else :name="field.name" :type="field.type" :placeholder="field.hint" v-model="values[field.name]"
+          @change="clear(field)">
       </label>
       <button type="submit">Apply</button>
-      <a v-if="fields.some((field) => field.value)" :href="path">Clear</a>
+      <a v-if="!all" href="#" @click.prevent="all = true">More filters</a>
+      <a v-if="narrowed" :href="path">Clear</a>
     </form>`,
   props: { fields: Array, path: String },
   data() {
     const shown = (field) => (field.type === "datetime-local" ? local(field.value) : field.value);
-    return { values: Object.fromEntries(this.fields.map((field) => [field.name, shown(field)])) };
+    return {
+      all: this.fields.every((field) => !field.more) || this.fields.some((field) => field.more && field.value),
+      narrowed: location.search.length > 1,
+      values: Object.fromEntries(this.fields.map((field) => [field.name, shown(field)])),
+    };
   },
   methods: {
+    clear(field) {
+      for (const name of field.clears) this.values[name] = "";
+    },
     apply() {
       const query = new URLSearchParams();
       for (const field of this.fields) {

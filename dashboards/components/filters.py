@@ -18,6 +18,12 @@ class Field(msgspec.Struct, frozen=True):
     """Of the HTML input; `datetime-local` is shown in the reader's own time and kept in UTC."""
     hint: str = ""
     choices: tuple[str, ...] = ()
+    none: str = "any"
+    """The choice of nothing; empty: something has to be chosen."""
+    clears: tuple[str, ...] = ()
+    """Fields that say nothing any more once this one does."""
+    more: bool = False
+    """Shown on request, or if it has a value."""
 
 
 class Filters(Element, component="filters.js"):

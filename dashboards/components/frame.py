@@ -14,6 +14,17 @@ from dashboards.reader import Reader
 from telemetry.answers import Refusal
 
 LIVE_S = 5.0
+LISTS = {
+    "/": "Events",
+    "/calls": "Calls",
+    "/costs": "Costs",
+    "/users": "Users",
+    "/threads": "Threads",
+    "/errors": "Errors",
+    "/steps": "Steps",
+}
+"""What the head of every page leads to."""
+
 _AGAIN_S = 2.0
 
 Content = Callable[[Reader], Awaitable[None]]
@@ -44,8 +55,9 @@ async def show(
             if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
                 ui.timer(_AGAIN_S, body.refresh, once=True)
 
-    with _frame(title, signed_in="tidegate_session" in request.cookies):
+    with _frame(request.url.path, signed_in="tidegate_session" in request.cookies):
         with ui.element("div").classes("tg-tools"):
+            text(title, "h1")
             text("Refresh", "button").on("click", body.refresh)
             query = [pair for pair in request.query_params.multi_items() if pair[0] != "live"]
             toggled = urlencode(query if live else [*query, ("live", "1")])
@@ -57,14 +69,16 @@ async def show(
 
 
 @contextmanager
-def _frame(title: str, *, signed_in: bool) -> Iterator[None]:
+def _frame(path: str, *, signed_in: bool) -> Iterator[None]:
     with ui.element("header").classes("tg-header"):
         link("Tidegate", "/").classes("tg-brand")
-        text(title, "h1")
+        with ui.element("nav"):
+            for home, name in LISTS.items():
+                here = path == home or (home != "/" and path.startswith(f"{home}/"))
+                link(name, home).props("aria-current=page" if here else "")
     with ui.element("main").classes("tg-main"):
         yield
     with ui.element("footer").classes("tg-footer"):
-        link("Events", "/")
         link("API", "/docs")
         link("Health", "/health/ready")
         link("Metrics", "/metrics")

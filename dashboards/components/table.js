@@ -18,8 +18,8 @@ export default {
       if (!cell.at) return cell.text;
       const moment = new Date(cell.at);
       const today = moment.toDateString() === new Date().toDateString();
-      const day = today ? "" : moment.toLocaleDateString("sv") + " ";
-      return day + moment.toLocaleTimeString("sv") + "." + String(moment.getMilliseconds()).padStart(3, "0");
+      if (!today) return moment.toLocaleDateString("sv") + " " + moment.toLocaleTimeString("sv");
+      return moment.toLocaleTimeString("sv") + "." + String(moment.getMilliseconds()).padStart(3, "0");
     },
     hint(cell) {
       return cell.at ? cell.at.replace("T", " ").replace("Z", " UTC") : cell.hint || null;

@@ -4,38 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 from fastapi import Request
 from nicegui import ui
 
+from dashboards.components.address import to
+from dashboards.components.attempts import attempts
 from dashboards.components.cells import address, cost, count, status_of, tokens
 from dashboards.components.frame import link, section, show, text
 from dashboards.components.table import Cell, Column, Table, facts
-from dashboards.readable import complaint, pretty, streamed
+from dashboards.readable import pretty, streamed, why
 from dashboards.reader import Reader
-from telemetry.answers import CallDetail, PayloadAnswer
+from telemetry.answers import CallDetail, PayloadAnswer, iso
+from telemetry.upkeep.rerate import Correction
 from telemetry.words import dollars, duration
 
 _SHOWN = 100_000
 """Characters of a body; the API has the rest."""
-_ATTEMPTS = (
-    Column("number", "", number=True),
-    Column("model", "Deployment"),
-    Column("status", "Status"),
-    Column("time", "Began after", number=True),
-    Column("time", "Connected", number=True),
-    Column("time", "First byte", number=True),
-    Column("time", "Took", number=True),
-    Column("code", "Provider's request id"),
-    Column("said", "Error"),
-)
 _BUCKETS = (
     Column("name", "Tokens"),
     Column("count", "Number", number=True),
     Column("cost", "Cost", number=True),
 )
+_CORRECTIONS = (
+    Column("at", "Corrected"),
+    Column("cost", "From", number=True),
+    Column("cost", "To", number=True),
+    Column("model", "Price"),
+    Column("said", "Why"),
+)
+_METRICS = (Column("name", "Metric"), Column("count", "Value", number=True))
 _MEMORIES = (Column("code", "Memory"), Column("score", "Score", number=True))
 
 
@@ -49,6 +48,7 @@ def add(readers: Callable[[Request], Reader]) -> None:
 
 async def _content(reader: Reader, call_id: str) -> None:
     call = await reader.call(call_id)
+    corrections = await reader.corrections(call)
     if call.error_message or call.error_type:
         _error(call)
     with ui.element("div").classes("tg-columns"):
@@ -58,12 +58,21 @@ async def _content(reader: Reader, call_id: str) -> None:
             _identity(call)
         with section("Tokens and cost"):
             _usage(call)
+        if call.metrics:
+            with section("Metrics"):
+                Table(_METRICS, [(Cell(name), Cell(f"{value:g}")) for name, value in call.metrics.items()])
+    if corrections:
+        _corrected(corrections)
     if call.memory.status:
         _memory(call)
-    with section("Attempts"):
-        Table(_ATTEMPTS, [_attempt(number, one) for number, one in enumerate(call.attempts, 1)])
+    if call.attempts:
+        with section("Attempts"):
+            attempts(call.attempts)
     _body("Request", call.request, call)
     _body("Answer", call.answer, call)
+    if call.raw_usage:
+        with section("Usage as the provider told it"):
+            text(pretty(call.raw_usage), "pre", "tg-body")
 
 
 def _error(call: CallDetail) -> None:
@@ -79,9 +88,13 @@ def _outcome(call: CallDetail) -> None:
         [
             ("Status", status_of(call)),
             ("HTTP", Cell(str(call.http_status or ""))),
-            ("Model", Cell(call.model, href=f"/?model={quote(call.model)}")),
+            ("Kind", Cell(call.kind if call.kind != "llm" else "")),
+            ("Model", Cell(call.model, href=to("/calls", model=call.model))),
+            ("Route", Cell(call.route, href=to("/calls", route=call.route))),
+            ("Variant", Cell(call.variant, href=to("/calls", variant=call.variant))),
             ("Served by", Cell(served if served != call.model else "")),
             ("Answered as", Cell(call.response_model if call.response_model != call.model else "")),
+            ("Service tier", Cell(call.service_tier)),
             ("Finish", Cell(call.finish_reason)),
             ("Stream", Cell("yes" if call.stream else "")),
             ("Started", Cell(at=call.started_at)),
@@ -96,20 +109,25 @@ def _outcome(call: CallDetail) -> None:
 
 
 def _identity(call: CallDetail) -> None:
+    made = "the caller named none; this one is ours" if call.event_id_made else ""
     facts(
         [
-            ("Event", Cell(call.event_id, href=address("events", call.event_id))),
-            ("User", Cell(call.user_id, href=f"/?user={quote(call.user_id)}")),
-            ("Agent", Cell(call.agent_id)),
-            ("Thread", Cell(call.thread_id, href=f"/?thread={quote(call.thread_id)}")),
-            ("Step", Cell(call.step)),
+            ("Event", Cell(call.event_id, href=address("events", call.event_id), hint=made)),
+            ("User", Cell(call.user_id, href=to("/calls", user=call.user_id))),
+            ("Agent", Cell(call.agent_id, href=to("/calls", agent=call.agent_id))),
+            ("Thread", Cell(call.thread_id, href=to("/calls", thread=call.thread_id))),
+            ("Step", Cell(call.step, href=to("/calls", step=call.step))),
             ("Tags", Cell(", ".join(call.tags))),
             ("Properties", Cell(_listed(call.properties))),
             ("Environment", Cell(call.environment)),
             ("Project", Cell(call.project)),
-            ("Key", Cell(call.key_id)),
+            ("Key", Cell(call.key_id, href=to("/calls", key=call.key_id))),
             ("Surface", Cell(call.surface)),
             ("Trace", Cell(call.trace_id, tone="code")),
+            ("Parent span", Cell(call.parent_span_id, tone="code")),
+            ("Span", Cell(" ".join(filter(None, (call.span_name, call.span_id))), tone="code")),
+            ("Log", Cell(call.log_id, hint="the sender's own id", tone="code")),
+            ("About call", Cell(call.links_to, href=address("calls", call.links_to), tone="code")),
             ("Call", Cell(call.call_id, tone="code")),
             ("Response", Cell(call.response_id, tone="code")),
             ("Gateway", Cell(call.gateway)),
@@ -129,9 +147,41 @@ def _usage(call: CallDetail) -> None:
         [
             ("Counted by", Cell(call.usage_source if call.usage_source != "none" else "nobody")),
             ("Price", Cell(call.price_row, hint=call.price_version)),
-            ("Cost unknown", Cell(call.cost_reason)),
+            ("Price list", Cell(call.price_version, tone="code")),
+            ("Saved by cache", _money(call.cache_saved_nano_usd or None)),
+            ("Cost unknown", Cell(call.cost_reason, hint=why(call.cost_reason), tone="warn")),
+            ("Between", Cell(_bounds(call) if call.status == "interrupted" else "", tone="warn")),
         ]
     )
+
+
+def _bounds(call: CallDetail) -> str:
+    upper = call.cost_upper_nano_usd
+    most = "what nobody can say" if upper is None else dollars(upper)
+    return f"{dollars(call.cost_lower_nano_usd)} and {most}"
+
+
+def _corrected(corrections: list[Correction]) -> None:
+    """Show what the call was booked for, and what it costs after all."""
+    first, last = corrections[0], corrections[-1]
+    with section("Cost, corrected"):
+        facts(
+            [
+                ("First booked", _unknown(first.old_nano_usd)),
+                ("After all", Cell(dollars(last.new_nano_usd), tone="total")),
+            ]
+        )
+        rows = [
+            (
+                Cell(at=iso(one.corrected_at_us)),
+                _unknown(one.old_nano_usd),
+                Cell(dollars(one.new_nano_usd)),
+                Cell(one.new_price_row, hint=f"{one.old_price_version} → {one.new_price_version}"),
+                Cell(one.reason, hint=one.reason),
+            )
+            for one in corrections
+        ]
+        Table(_CORRECTIONS, rows)
 
 
 def _memory(call: CallDetail) -> None:
@@ -154,35 +204,10 @@ def _memory(call: CallDetail) -> None:
             text(memory.block, "pre", "tg-body")
 
 
-def _attempt(number: int, attempt: dict[str, Any]) -> tuple[Cell, ...]:
-    """Show one try; the store leaves out what holds its default."""
-    told = attempt.get("error_message", "")
-    kind = attempt.get("error_type", "")
-    began = attempt.get("started_us", 0)
-    status = attempt.get("http_status", 0)
-    return (
-        Cell(str(number)),
-        Cell(attempt.get("deployment", "")),
-        Cell(f"{kind or 'ok'} {status or ''}", tone="bad" if kind else "good"),
-        Cell(duration(began)),
-        _since(began, attempt.get("connected_us", 0), reused=attempt.get("reused", False)),
-        _since(began, attempt.get("first_byte_us", 0)),
-        _since(began, attempt.get("ended_us", 0)),
-        Cell(attempt.get("request_id", ""), tone="code"),
-        Cell(complaint(told), hint=told, tone="bad"),
-    )
-
-
-def _since(began_us: int, at_us: int, *, reused: bool = False) -> Cell:
-    if reused:
-        return Cell("reused", hint="the connection was open already", tone="mild")
-    return Cell(duration(at_us - began_us)) if at_us >= began_us and at_us else Cell("–", tone="mild")
-
-
 def _body(title: str, payload: PayloadAnswer | None, call: CallDetail) -> None:
     with section(title):
         if payload is None:
-            failed = title == "Answer" and call.error_message
+            failed = title == "Answer" and call.error_message and call.status != "interrupted"
             text(
                 "None: the error above is what the client was told." if failed else "Not kept, or no longer.",
                 classes="mild",
@@ -207,6 +232,10 @@ def _listed(values: dict[str, Any]) -> str:
 
 def _number(tokens_: int | None) -> Cell:
     return Cell("" if tokens_ is None else count(tokens_))
+
+
+def _unknown(nano: int | None) -> Cell:
+    return Cell("unknown", tone="mild") if nano is None else Cell(dollars(nano))
 
 
 def _money(nano: int | None) -> Cell:

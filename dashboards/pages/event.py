@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import urlencode
 
 from fastapi import Request
 from nicegui import ui
 
+from dashboards.components.address import Address, pager
 from dashboards.components.cells import address, cost, count, status_of, tokens
-from dashboards.components.frame import apology, link, section, show
+from dashboards.components.frame import apology, section, show
 from dashboards.components.table import Cell, Column, Table, facts
 from dashboards.readable import complaint
 from dashboards.reader import Reader
@@ -44,8 +44,8 @@ def add(readers: Callable[[Request], Reader]) -> None:
 
 
 async def _content(reader: Reader, request: Request, event_id: str) -> None:
-    behind = request.query_params.getlist("after")
-    group = await reader.event(event_id, limit=_LIMIT, cursor=behind[-1] if behind else "")
+    here = Address(request)
+    group = await reader.event(event_id, limit=_LIMIT, cursor=here.cursor)
     if not group.totals.calls:
         ui.context.client.status_code = 404
         apology(
@@ -55,12 +55,7 @@ async def _content(reader: Reader, request: Request, event_id: str) -> None:
     _totals(group)
     with section("Calls"):
         Table(_COLUMNS, [_row(call) for call in group.calls])
-    here = address("events", event_id)
-    with ui.element("nav").classes("tg-pager"):
-        if behind:
-            link("← earlier", f"{here}?{urlencode([('after', one) for one in behind[:-1]])}")
-        if group.next_cursor:
-            link("later →", f"{here}?{urlencode([('after', one) for one in [*behind, group.next_cursor]])}")
+    pager(here, group.next_cursor, back="← earlier", on="later →")
 
 
 def _totals(group: Group) -> None:

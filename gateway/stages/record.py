@@ -9,6 +9,7 @@ import msgspec
 from gateway.clock import Clock
 from gateway.errors import JournalFull, StreamRefused
 from gateway.exchange import MESSAGE_CHARS, Exchange, full_text
+from gateway.prices.ceiling import upper_bound
 from gateway.wire.base import Peek
 from telemetry.journal import CUT_BYTES, DiskFull, Journal
 from telemetry.payloads import Body
@@ -22,15 +23,25 @@ _NO_ATTEMPT = Attempt(deployment="", provider="", model="")
 
 
 class Recorder:
-    """Writes a call to the journal: `open` before a provider hears of it, `settle` when it is over."""
+    """Writes a call to the journal: `open` before a provider hears of it, `settle` when it is over.
+
+    `refused` is told the error code of what did not become a call.
+    """
 
     def __init__(
-        self, journal: Journal, clock: Clock, *, version: str, count: Callable[[Call, Outcome], None]
+        self,
+        journal: Journal,
+        clock: Clock,
+        *,
+        version: str,
+        count: Callable[[Call, Outcome], None],
+        refused: Callable[[str], None],
     ) -> None:
         self._journal = journal
         self._clock = clock
         self._version = version
         self._count = count
+        self._refused = refused
 
     def open(self, exchange: Exchange) -> None:
         """Write that the call is about to be made, with the request's body; raise JournalFull."""
@@ -42,6 +53,7 @@ class Recorder:
         try:
             self._journal.open(call, request)
         except DiskFull as error:
+            self._refused(JournalFull.code)
             raise JournalFull(
                 "the journal's disk or quota (journal.quota_mb) is full, so this call could not be accounted "
                 "for: free space in the data folder",
@@ -101,6 +113,9 @@ class Recorder:
             len(exchange.body),
             exchange.memory_switch,
             self._version,
+            identity.metrics,
+            cost_upper_nano_usd=_upper(exchange),
+            variant=exchange.variant,
         )
 
     def _outcome(self, exchange: Exchange, capture: Capture) -> Outcome:
@@ -134,6 +149,16 @@ class Recorder:
             exchange.memory,
             finding.service_tier,
         )
+
+
+def _upper(exchange: Exchange) -> int | None:
+    """Return what the call costs at most, if that can be said before it is made."""
+    if exchange.ceiling is None or exchange.place is not None:
+        return None
+    assert exchange.peek is not None, "a call with prices has been read"
+    body = exchange.enriched or exchange.adapted or exchange.body
+    answers = exchange.wire.operation != "embeddings"
+    return upper_bound(exchange.ceiling, body, exchange.peek.parameters, answers=answers)
 
 
 def _verdict(exchange: Exchange) -> tuple[Status, str, str]:

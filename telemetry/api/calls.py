@@ -41,7 +41,7 @@ def calls(
 ) -> Page:
     """List calls: newest first, or as `sort` says."""
     if sort in ("slowest", "most_expensive"):
-        within = _bounded(within, ask.last_us())
+        within = bounded(within, ask.last_us())
     return ask.calls(who, filters, within=within, sort=sort, limit=limit, cursor=cursor)
 
 
@@ -51,13 +51,13 @@ def call(who: Scoped, ask: Asked, call_id: str) -> CallDetail:
     return ask.call(who, call_id)
 
 
-def _bounded(within: Range, last_us: int) -> Range:
+def bounded(within: Range, last_us: int) -> Range:
     """Give the range an end and a beginning that is not too far from it; raise Refusal for one that is."""
     to_us = min(within.to_us, last_us + 1)
     from_us = within.from_us or max(0, to_us - 7 * DAY_US)
     if to_us - from_us > MAX_RANKED_DAYS * DAY_US:
         remedy = f"ask for at most {MAX_RANKED_DAYS} days: move from= or to="
         raise Refusal(
-            400, "range_too_long", f"a ranking of all these days would take long: {remedy}", param="from"
+            400, "range_too_long", f"to go through all these days would take long: {remedy}", param="from"
         )
     return Range(from_us, max(from_us, to_us))

@@ -128,14 +128,12 @@ def _users(relation: Relation, listing: Listing) -> list[Row]:
 def _described(relation: Relation, rows: list[Row], now_us: int) -> list[dict[str, Any]]:
     """Return the users with all that is known of them."""
     lately = Range(max(0, now_us - TTFT_DAYS * DAY_US), now_us + DAY_US)
-    details = _by_key(
-        _of_ids(relation, "user_details", "customer_identifier", rows, "customer_identifier", lately),
-        "customer_identifier",
-    )
+    details = _of_users(relation, "user_details", rows, lately)
+    names = _of_users(relation, "user_names", rows, lately)
     said = _told_of(relation, rows)
     found = []
     for key, row in _by_key(rows, "customer_identifier").items():
-        detail, fields = details.get(key, {}), said.get(key, {})
+        detail, called, fields = details.get(key, {}), names.get(key, {}), said.get(key, {})
         cost = row["cost_nano_usd"]
         found.append(
             {
@@ -150,8 +148,8 @@ def _described(relation: Relation, rows: list[Row], now_us: int) -> list[dict[st
                 "average_ttft": detail.get("average_ttft"),
                 **{name: fields.get(name) or None for name in TOLD},
                 **{name: float(fields[name]) if fields.get(name) else None for name in NUMBERS},
-                "name": fields.get("name") or detail.get("name") or None,
-                "email": fields.get("email") or detail.get("email") or None,
+                "name": fields.get("name") or called.get("name") or None,
+                "email": fields.get("email") or called.get("email") or None,
                 **_period(relation, key, fields, now_us),
             }
         )
@@ -219,6 +217,15 @@ def _of_ids(relation: Relation, query: str, field: str, rows: list[Row], name: s
         return []
     index = COLUMNS[field], sorted({row[name] for row in rows})
     return relation.ask(query, relation.parameters(time, index), rows=relation.rows(time, index))
+
+
+def _of_users(relation: Relation, query: str, rows: list[Row], time: Range) -> dict[Key, Row]:
+    """Ask about the users of some rows."""
+    if not rows:
+        return {}
+    ids = sorted({row["customer_identifier"] for row in rows})
+    found = relation.ask(query, {**relation.parameters(time), "ids": ids}, rows=relation.rows(time))
+    return _by_key(found, "customer_identifier")
 
 
 def _told_of(relation: Relation, rows: list[Row]) -> dict[Key, dict[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from telemetry.answers import iso
-from telemetry.figures import Costs, ErrorRow, Errors, Sums, sums_fields, sums_row
+from telemetry.figures import Bounds, Costs, ErrorRow, Errors, Sums, sums_fields, sums_row
 from telemetry.questions.filters import Filters
 from telemetry.questions.grouping import Grouped, GroupQuestions, Order, sums_of
 from telemetry.questions.scope import Range, Scope
@@ -28,6 +28,11 @@ WHERE {where} AND isNull(spans.cost_nano_usd)
 GROUP BY reason
 ORDER BY calls DESC, reason
 LIMIT 100"""
+_BOUNDS = """SELECT toInt64(count()) AS calls, toInt64(sum(spans.cost_lower_nano_usd)) AS lower_nano_usd,
+toInt64(sum(ifNull(spans.cost_upper_nano_usd, 0))) AS upper_nano_usd,
+toInt64(countIf(isNull(spans.cost_upper_nano_usd))) AS unbounded
+FROM {source}
+WHERE {where} AND spans.status = 'interrupted' AND isNull(spans.cost_nano_usd)"""
 _ERRORS = """toInt64(count()) AS calls,
 toUnixTimestamp64Micro(min(spans.started_at)) AS first_us, toUnixTimestamp64Micro(max(spans.started_at)) AS last_us,
 argMax(spans.error_message, (spans.started_at, spans.call_id)) AS last_message,
@@ -62,6 +67,7 @@ class CostQuestions(GroupQuestions):
             rows=[sums_row(row, groups.group(row)) for row in page],
             total=total,
             unpriced_reasons=self._reasons(scope, filters, within) if total.unpriced else {},
+            interrupted=self._bounds(scope, filters, within) if total.interrupted else None,
             next_cursor=next_cursor,
         )
 
@@ -97,6 +103,11 @@ class CostQuestions(GroupQuestions):
             row["reason"]: row["calls"]
             for row in self._read(_REASONS.format(source=where.source, where=where.text), where.parameters)
         }
+
+    def _bounds(self, scope: Scope, filters: Filters, within: Range) -> Bounds | None:
+        where = self._in_calls(scope, within, filters)
+        (found,) = self._read(_BOUNDS.format(source=where.source, where=where.text), where.parameters)
+        return Bounds(**found) if found["calls"] else None
 
 
 def _error_row(row: Row, groups: Grouped) -> ErrorRow:

@@ -49,6 +49,10 @@ FILTERS: dict[str, Filter] = {
     "model": Filter(
         "Model, as asked for or as served.", "(spans.model = {f_model:String} OR spans.served_model = {f_model:String})"
     ),
+    "billed_model": Filter(
+        "Model as sums name it: as served, or as asked for if none was.",
+        "if(spans.served_model = '', spans.model, spans.served_model) = {f_billed_model:String}",
+    ),
     "served_model": Filter("Model that the last attempt asked the provider for."),
     "provider": Filter("Provider that answered.", rollup=True),
     "deployment": Filter("Deployment that answered."),

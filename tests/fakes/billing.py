@@ -37,7 +37,8 @@ class Billing:
         asked = request.json()
         event = asked["messages"][0]["content"]
         source = random.Random(event)
-        tokens_in, tokens_out = source.randrange(1, len(request.body)), source.randrange(1, MOST_OUT + 1)
+        bytes_in = len(msgspec.json.encode(asked["messages"]))  # no more tokens than bytes
+        tokens_in, tokens_out = source.randrange(1, bytes_in + 1), source.randrange(1, MOST_OUT + 1)
         cached = source.choice((0, source.randrange(tokens_in)))
         self.bill[event] += (tokens_in - cached) * INPUT + cached * CACHED + tokens_out * OUTPUT
         usage = {

@@ -182,6 +182,7 @@ FILTERS: Mapping[str, Callable[[Made], Sequence[str]]] = {
     "event_id": lambda one: [one.call.event_id],
     "thread_id": lambda one: [one.call.thread_id],
     "user_id": lambda one: [one.call.user_id],
+    "billed_model": lambda one: [one.model],
     "agent_id": lambda one: [one.call.agent_id],
     "key_id": lambda one: [one.call.key_id],
     "tag": lambda one: one.call.tags,

@@ -109,7 +109,7 @@ def _json(text: str) -> Any:
     return msgspec.json.decode(text or "{}")
 
 
-CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 BODIES: dict[str, dict[str, Any]] = {
     "openai.chat": CHAT,
     "openai.responses": {"model": "m", "input": "hi", "store": False},

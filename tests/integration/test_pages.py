@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.fakes.browser import CHROMIUM, WAIT_MS, chromium, visit
 from tests.fakes.tidegate import PATIENCE_S, Tidegate, eventually
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here (Debian: chromium)")
 
 CANARY = (
     """<img src=x onerror="window.canary=1"><script>window.canary=2</script>{{constructor}}`${1}`</script>"""
 )
 KEYS = {"red": "tg-key-of-red", "blue": "tg-key-of-blue"}
-WAIT_MS = PATIENCE_S * 1000
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        expect.set_options(timeout=WAIT_MS)
-        yield chromium
-        chromium.close()
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -43,50 +37,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tidegate]:
     with Tidegate(tmp_path_factory.mktemp("house"), {"memory": memory}) as gateway:
         eventually(lambda: gateway.get("/api/calls").status == 200, what="the ledger")
         yield gateway
-
-
-class Visit:
-    """A page in a fresh browser profile, and what it asked for and complained of."""
-
-    def __init__(self, page: Page, home: str) -> None:
-        self.page = page
-        self.home = home
-        self.asked: list[str] = []
-        self.sockets: list[str] = []
-        self.complaints: list[str] = []
-        page.set_default_timeout(WAIT_MS)
-        page.on("request", self._note)
-        page.on("websocket", lambda socket: self.sockets.append(socket.url))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
-
-    def _note(self, request: Request) -> None:
-        if not request.url.startswith("data:"):
-            self.asked.append(request.url)
-
-    def open(self, path: str) -> Page:
-        """Go to an address and wait until the page is alive."""
-        self.page.goto(self.home + path)
-        self.page.wait_for_selector(".tg-footer")
-        return self.page
-
-    def strangers(self) -> list[str]:
-        """Return what was asked of anybody but us."""
-        ours = (f"{self.home}/", f"{self.home.replace('http', 'ws', 1)}/")
-        return [url for url in self.asked + self.sockets if not url.startswith(ours)]
-
-
-@contextmanager
-def visit(browser: Browser, house: Tidegate, *, scheme: str = "light", width: int = 1280) -> Iterator[Visit]:
-    context = browser.new_context(
-        viewport={"width": width, "height": 800},
-        color_scheme="dark" if scheme == "dark" else "light",
-        timezone_id="Asia/Kolkata",
-    )
-    try:
-        yield Visit(context.new_page(), f"http://localhost:{house.port}")
-    finally:
-        context.close()
 
 
 def demo(house: Tidegate) -> str:
@@ -111,7 +61,7 @@ def test_from_the_demo_to_the_error_of_a_call(browser: Browser, house: Tidegate,
     told = eventually(lambda: remembered(demo(house)), what="a memory within the demo's patience")
     asked, failed = re.findall(r"http://\S+(/events/demo-\S+)", told)
     assert told.count("demo-") == 6
-    with visit(browser, house) as seen:
+    with visit(browser, house.port) as seen:
         page = seen.open("/")
         page.screenshot(path=tmp_path / "events.png")
         row = page.locator("tr", has_text=failed.removeprefix("/events/"))
@@ -142,7 +92,7 @@ def test_from_the_demo_to_the_error_of_a_call(browser: Browser, house: Tidegate,
 def test_the_page_follows_the_readers_colours_and_width(
     browser: Browser, house: Tidegate, scheme: str
 ) -> None:
-    with visit(browser, house, scheme=scheme, width=700) as seen:
+    with visit(browser, house.port, scheme=scheme, width=700) as seen:
         page = seen.open("/")
         paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
         shade = sum(map(int, re.findall(r"\d+", paper)[:3]))
@@ -154,7 +104,7 @@ def test_the_page_follows_the_readers_colours_and_width(
 def test_refresh_shows_what_happened_since_without_loading_the_page_anew(
     browser: Browser, house: Tidegate
 ) -> None:
-    with visit(browser, house) as seen:
+    with visit(browser, house.port) as seen:
         page = seen.open("/?user=fresh")
         expect(page.get_by_text("No event matches")).to_be_visible()
         page.evaluate("window.loaded = true")
@@ -177,7 +127,7 @@ def test_a_page_can_refresh_itself(browser: Browser, house: Tidegate) -> None:
     event = "watch/ed?"
     house.chat("first", event=event)
     house.await_calls(1, event_id=event)
-    with visit(browser, house) as seen:
+    with visit(browser, house.port) as seen:
         page = seen.open(f"/events/{quote(event, safe='')}")
         page.get_by_role("link", name="auto refresh: off").click()
         expect(page.get_by_role("link", name="auto refresh: on")).to_be_visible()
@@ -190,7 +140,7 @@ def test_filters_and_pages_live_in_the_address(browser: Browser, house: Tidegate
     for number in range(52):
         house.chat(f"number {number}", event=f"many-{number:02}")
     house.await_calls(1, event_id="many-51")
-    with visit(browser, house) as seen:
+    with visit(browser, house.port) as seen:
         page = seen.open("/")
         page.get_by_label("Text").fill("many-")
         page.get_by_label("From").fill("2026-01-01T05:30")
@@ -208,7 +158,7 @@ def test_filters_and_pages_live_in_the_address(browser: Browser, house: Tidegate
 
 
 def test_a_page_comes_back_by_itself_after_a_kill(browser: Browser, tmp_path: Path) -> None:
-    with Tidegate(tmp_path / "house") as house, visit(browser, house) as seen:
+    with Tidegate(tmp_path / "house") as house, visit(browser, house.port) as seen:
         call = house.chat("before", event="before-the-kill").headers["x-tidegate-call-id"]
         house.chat("other", event="another")
         house.await_calls(2)
@@ -258,9 +208,16 @@ def test_what_others_wrote_is_text_and_nothing_else(browser: Browser, house: Tid
         f"/?user={quote(CANARY)}&model={quote(CANARY)}": "No event matches",
         f"/?from={quote(CANARY)}": CANARY,
         f"/calls/{quote(CANARY, safe='')}": CANARY,
+        f"/calls?sort={quote(CANARY)}": CANARY,
+        f"/calls?user={quote(f'u{CANARY}')}": event,
+        "/calls?q=canary": CANARY,
+        f"/costs?user={quote(f'u{CANARY}')}&by=user&then=model": f"u{CANARY}",
+        "/users": f"u{CANARY}",
+        "/threads": CANARY,
+        "/errors": CANARY,
         **{f"/calls/{call['call_id']}": event for call in called},
     }
-    with visit(browser, house) as seen:
+    with visit(browser, house.port) as seen:
         for path, shown in pages.items():
             page = seen.open(path)
             expect(page.get_by_text(shown).first).to_be_attached()
@@ -272,7 +229,7 @@ def test_what_others_wrote_is_text_and_nothing_else(browser: Browser, house: Tid
 def test_with_keys_a_browser_signs_in_and_sees_its_own_project_only(browser: Browser, tmp_path: Path) -> None:
     hashed = {name: hashlib.sha256(key.encode()).hexdigest() for name, key in KEYS.items()}
     keys = [{"name": name, "project": name, "hash": digest} for name, digest in hashed.items()]
-    with Tidegate(tmp_path / "house", {"keys": keys}) as house, visit(browser, house) as seen:
+    with Tidegate(tmp_path / "house", {"keys": keys}) as house, visit(browser, house.port) as seen:
         called = {}
         for name, key in KEYS.items():
             bearer = {"authorization": f"Bearer {key}", "x-tidegate-event-id": "shared"}
@@ -293,6 +250,11 @@ def test_with_keys_a_browser_signs_in_and_sees_its_own_project_only(browser: Bro
         page = seen.open(theirs)
         expect(page.get_by_text("Not found")).to_be_visible()
         assert "said by blue" not in page.content()
+        for path in ("/calls?q=said", "/costs?by=project&then=key"):
+            page = seen.open(path)
+            assert "blue" not in page.content(), path
+        page = seen.open("/calls?project=blue")
+        expect(page.get_by_role("status")).to_contain_text("this key sees the calls of project 'red' only")
         page = seen.open("/")
         expect(page.locator("tbody tr")).to_have_count(1)
         eventually(lambda: seen.sockets, what="a WebSocket")

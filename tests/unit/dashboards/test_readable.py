@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboards.readable import complaint, pretty, streamed
+from dashboards.readable import complaint, pretty, streamed, why
 
 CHUNK = 'data: {"choices":[{"index":0,"delta":{"content":%s}}]}\n\n'
 
@@ -28,3 +28,9 @@ def test_an_error_document_is_shown_by_its_message():
     assert complaint('{"error":{"message":"slow down","code":"x"}}') == "slow down"
     for error in ("connection reset", '{"error":"flat"}', ""):
         assert complaint(error) == error
+
+
+def test_a_reason_says_what_to_do():
+    assert "tidegate prices rerate" in why("unknown_model")
+    assert why("no_rate:output_audio") == why("no_rate")
+    assert why("never heard of") == ""

@@ -210,6 +210,28 @@ async def test_calls_fail_with_the_line_and_it_comes_back_by_itself(connect: Con
     await second.close()
 
 
+async def test_each_time_the_line_comes_up_whoever_asked_for_it_is_called(tmp_path: Path) -> None:
+    heard: list[object] = []
+
+    async def hear(params: object) -> object:
+        heard.append(params)
+        return None
+
+    client = LinkClient(str(tmp_path / "link.sock"))
+    client.when_up(lambda: client.notify("hear", "here I am"))
+    client.notify("hear", "nobody is there")
+    client.start()
+    for times in (1, 2):
+        server = LinkServer({"hear": hear})
+        await server.listen(bind_unix(tmp_path / "link.sock"))
+        await until(lambda times=times: len(heard) == times)  # type: ignore[misc]
+        await server.close()
+        await until(lambda: not client.connected)
+    await client.close()
+
+    assert heard == ["here I am"] * 2
+
+
 async def test_it_is_not_connected_while_the_socket_is_held_but_nobody_serves(tmp_path: Path) -> None:
     door = bind_unix(tmp_path / "link.sock")
     client = LinkClient(str(tmp_path / "link.sock"))

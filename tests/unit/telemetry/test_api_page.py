@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+from fastapi import FastAPI, Response
 from starlette.testclient import TestClient
 from typing_extensions import override
 
@@ -80,3 +81,19 @@ def test_text_of_the_description_is_never_markup() -> None:
     }
 
     assert not Links(page(document)).tags & {"b", "i", "u", "s", "q", "em", "p2", "h3", "h4", "h5"}
+
+
+def test_what_is_taken_for_later_or_answers_nothing_is_told_as_well() -> None:
+    app = FastAPI(description="Some.")
+
+    @app.post("/later", status_code=202)
+    def later(id_: str) -> dict[str, str]:
+        return {"id": id_}
+
+    @app.delete("/one", status_code=204, response_class=Response)
+    def gone(id_: str) -> None:
+        del id_
+
+    told = page(app.openapi())
+    assert "/later" in told
+    assert "Answers nothing." in told

@@ -149,6 +149,15 @@ def test_a_value_that_fits_no_column_is_a_bad_row(house: House) -> None:
     assert isinstance(letter.frame, Settled)
 
 
+def test_a_clock_that_tells_no_day_of_the_store_costs_its_own_call_only(house: House) -> None:
+    house.writer.write(settled(1), settled(2, started_at_us=2**62), settled(3, started_at_us=-1))
+
+    assert house.step() == Delivered(spans=1, dead=2)
+
+    assert house.store.ids() == numbers(1)
+    assert {letter.reason.split(":")[1] for letter in house.letters()} == {" no_time"}
+
+
 def test_burying_is_not_repeated_after_a_kill(house: House) -> None:
     house.writer.write(settled(1), settled(2))
     house.store.refuse = {call(2).call_id}
