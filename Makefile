@@ -12,10 +12,10 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run check fix test coverage bench e2e chaos
+.PHONY: help install run check fix test coverage bench bench-ledger e2e chaos
 
 help:      ## this list
-	@grep -E '^[a-z0-9]+: .*##' Makefile | sed -E 's/^([a-z0-9]+):.*## */  make \1\t/' | expand -t 18
+	@grep -E '^[a-z0-9-]+: .*##' Makefile | sed -E 's/^([a-z0-9-]+):.*## */  make \1\t/' | expand -t 20
 
 # pip, not python: without Debian's python3-venv the latter is made and the former is not.
 $(BIN)/pip:
@@ -59,7 +59,11 @@ coverage: $(VENV)/.dev     ## the same, measured
 
 bench: $(VENV)/.dev        ## CPU per call against nginx in the same run; keep the machine quiet
 	$(BIN)/python -m tests.bench.proxy $(ARGS)
+	$(BIN)/python -m tests.bench.translating
 	$(BIN)/python -m tests.bench.profile
+
+bench-ledger: $(VENV)/.dev ## CPU per question, row and byte at ten million calls (make bench-ledger ARGS="1000000")
+	$(BIN)/python -m tests.bench.ledger $(ARGS)
 
 e2e: $(VENV)/.dev          ## official clients and packaged models against local processes
 	$(BIN)/pytest -m "e2e or slow"

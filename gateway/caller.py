@@ -67,9 +67,16 @@ class Caller:
         """Send a JSON body; raise NoAnswer."""
         return self._ask(path, msgspec.json.encode(body), {"content-type": "application/json", **headers})
 
-    def _ask(self, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+    def send(self, method: str, path: str, body: object | None = None) -> Reply:
+        """Ask by any method, with a JSON body if there is one; raise NoAnswer."""
+        packed = msgspec.json.encode(body) if body is not None else None
+        return self._ask(path, packed, {"content-type": "application/json"}, method)
+
+    def _ask(
+        self, path: str, body: bytes | None, headers: Mapping[str, str], method: str | None = None
+    ) -> Reply:
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked above
-            self.url + path, data=body, headers={**self._headers, **headers}
+            self.url + path, data=body, headers={**self._headers, **headers}, method=method
         )
         try:
             with self._opener.open(request, timeout=_PATIENCE_S) as answer:

@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gateway import calls_tree, config, demo, doctor, routes_table
+from gateway import calls_tree, config, demo, doctor, key_commands, routes_table, upkeep_commands
 from gateway.caller import Caller, NoAnswer
 from gateway.clock import SystemClock
 from gateway.config import ConfigError
+from gateway.control.records_thread import any_issued
 from gateway.demo import Demo
 from gateway.places import Places
 from gateway.processes import supervisor
@@ -128,11 +129,18 @@ def telemetry(*, data_dir: DataOption = None, file: ConfigOption = None) -> None
 
 
 @app.command()
+def litellm(*, data_dir: DataOption = None, file: ConfigOption = None) -> None:
+    """Run the process apart that asks the providers of models named litellm/..."""
+    settings = _load(file, {"data_dir": data_dir})
+    alone("litellm", settings, _places(settings))
+
+
+@app.command()
 def check(*, file: ConfigOption = None) -> None:
     """Check the configuration; every mistake with its line and what to write instead."""
     settings = _load(file, {})
     if not config.in_container(config.environment()):
-        config.guard_public_address(settings)
+        config.guard_public_address(settings, issued=_issued(settings))
     _console().print(_summary(settings, config.find_file(file, config.environment())))
 
 
@@ -214,9 +222,23 @@ def show_off(*, url: UrlOption = "", secret: KeyOption = "") -> None:
         console.print(f"  {address}  {what}", soft_wrap=True)
 
 
+def _located(file: Path | None, data_dir: str | None) -> tuple[Settings, Places]:
+    settings = _load(file, {"data_dir": data_dir})
+    return settings, _places(settings)
+
+
+app.add_typer(upkeep_commands.journal_commands(_located), name="journal")
+app.add_typer(upkeep_commands.price_commands(_located), name="prices")
+upkeep_commands.erase_command(app, _located)
+
+
 def _caller(url: str, secret: str) -> Caller:
     """Return the way to the gateway that was named, or to that of these settings."""
     return Caller(url or _own_url(_load(None, {})), secret or config.environment().get("TIDEGATE_KEY", ""))
+
+
+app.add_typer(key_commands.key_commands(_located, _caller), name="keys")
+key_commands.audit_command(app, _located, _caller)
 
 
 def _load(file: Path | None, overrides: Mapping[str, object]) -> Settings:
@@ -246,10 +268,17 @@ def _public(file: Path | None, overrides: Mapping[str, object]) -> tuple[Setting
             notes.append(
                 f"  first key           {fresh} (shown once; kept in {places.secrets / 'first-key'})"
             )
-    config.guard_public_address(settings)
-    if not settings.keys:
+    issued = _issued(settings)
+    config.guard_public_address(settings, issued=issued)
+    if not settings.keys and not issued:
         notes.append("  OPEN MODE           no keys: any program of this machine may call")
     return settings, places, notes
+
+
+def _issued(settings: Settings) -> bool:
+    """Whether anybody was ever given a virtual key."""
+    places = _places(settings)
+    return any_issued(places.control, settings.control.url, otherwise=places.keys.exists())
 
 
 def _own_url(settings: Settings) -> str:
@@ -266,17 +295,23 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
+def _who_may_call(settings: Settings) -> str:
+    count, issued = len(settings.keys), _issued(settings)
+    if count or issued:
+        also = " and virtual ones" if issued else ""
+        return _counted(count, "key") + also if count else "virtual keys"
+    if config.is_loopback(settings.server.host):
+        return "open mode: no keys, this machine only"
+    return "the first start makes a key"
+
+
 def _summary(settings: Settings, file: Path | None) -> Table:
     """What the settings amount to."""
     table = Table(title="tidegate check: good", title_justify="left", show_header=False)
     table.add_row("file", escape(str(file)) if file else "none: defaults and the environment")
     server = settings.server
     table.add_row("listens on", escape(f"{server.host}:{server.port}, {_counted(server.workers, 'worker')}"))
-    count = len(settings.keys)
-    mode = "open mode: no keys, this machine only" if not count else _counted(count, "key")
-    table.add_row(
-        "who may call", mode if count or config.is_loopback(server.host) else "the first start makes a key"
-    )
+    table.add_row("who may call", _who_may_call(settings))
     table.add_row("data", escape(settings.data_dir))
     clickhouse = urlsplit(settings.clickhouse.url)
     table.add_row(

@@ -19,6 +19,7 @@ import msgspec
 from gateway import yaml_file
 from gateway.faults import Place, faults
 from gateway.places import Places
+from gateway.principal import SCOPES
 from gateway.settings import Key, ProviderSettings, Settings
 from gateway.yaml_file import Problem, dotted
 
@@ -30,6 +31,7 @@ VARIABLES: dict[str, Place] = {
     "TIDEGATE_PORT": ("server", "port"),
     "TIDEGATE_WORKERS": ("server", "workers"),
     "TIDEGATE_CLICKHOUSE_URL": ("clickhouse", "url"),
+    "TIDEGATE_CONTROL_URL": ("control", "url"),
     # Not OPENAI_BASE_URL: in a user's shell that one points at this gateway, which would call itself.
     "TIDEGATE_OPENAI_BASE_URL": ("providers", "openai", "base_url"),
 }
@@ -137,9 +139,9 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def guard_public_address(settings: Settings) -> None:
-    """Refuse to answer other machines without a key: anybody could spend the provider's credit."""
-    if settings.keys or is_loopback(settings.server.host):
+def guard_public_address(settings: Settings, *, issued: bool = False) -> None:
+    """Refuse to answer other machines without a key, unless a virtual one was `issued`: anybody could spend the credit."""
+    if settings.keys or issued or is_loopback(settings.server.host):
         return
     host = settings.server.host
     message = f"refusing to start: {host or 'every address'} is open to other machines and there is no key"
@@ -179,7 +181,8 @@ def first_key(settings: Settings, places: Places) -> tuple[Settings, str | None]
         raise ConfigError(
             [Problem(0, str(file), "does not hold a key", "Delete it: the next start makes another.")]
         )
-    return msgspec.structs.replace(settings, keys=(Key(name="first-key", hash=hash_key(key)),)), fresh
+    first = Key(name="first-key", hash=hash_key(key), scopes=SCOPES)
+    return msgspec.structs.replace(settings, keys=(first,)), fresh
 
 
 def _read(file: Path | None, environ: Mapping[str, str]) -> yaml_file.Tree:

@@ -24,6 +24,7 @@ from rich.table import Table
 
 from gateway.clock import Clock
 from gateway.config import is_loopback
+from gateway.control.records_thread import any_issued
 from gateway.health import litellm_pid
 from gateway.places import Places
 from gateway.settings import Settings
@@ -54,6 +55,7 @@ def examine(
 ) -> list[Row]:
     """Make every check, in the order in which a start would need it."""
     running = running_pid(places)
+    issued = any_issued(places.control, settings.control.url, otherwise=places.keys.exists())
     rows = [
         port(settings.server.host, settings.server.port, running),
         data_folder(places),
@@ -62,7 +64,7 @@ def examine(
         open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         store(settings, places),
         memory(settings),
-        keys(settings),
+        keys(settings, issued=issued),
     ]
     rows += credentials(settings, key_variables)
     rows.append(litellm(places, running))
@@ -219,11 +221,13 @@ def _missing(*packages: str) -> str:
     return next((name for name in packages if importlib.util.find_spec(name) is None), "")
 
 
-def keys(settings: Settings) -> Row:
+def keys(settings: Settings, *, issued: bool = False) -> Row:
     """Say who may call."""
     if settings.keys:
         count = len(settings.keys)
         return Row("keys", "ok", f"{count} {'key' if count == 1 else 'keys'}")
+    if issued:
+        return Row("keys", "ok", "virtual keys: `tidegate keys list`")
     if is_loopback(settings.server.host):
         remedy = "Fine on your own machine; `tidegate key` makes a key."
         return Row("keys", "warn", "open mode: any program of this machine may call", remedy)

@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from gateway import surfaces
+from gateway.access import check_path, need
 from gateway.asgi import Asgi, Client, Headers, Receive, Scope, Send, read_body
 from gateway.clock import Clock
 from gateway.errors import GatewayError, MethodNotAllowed, Unauthenticated, Unavailable
@@ -33,10 +34,13 @@ logger = logging.getLogger(__name__)
 Local = Callable[[], Awaitable[tuple[int, bytes]]]
 """A small answer given in the worker: status and JSON."""
 
-Asked = Callable[[Wire], Awaitable[tuple[int, bytes]]]
-"""The same, in the format of who asks."""
+Asked = Callable[[Wire, Principal], Awaitable[tuple[int, bytes]]]
+"""The same, in the format of who asks, and for that one."""
 
-AskedOne = Callable[[Wire, str], Awaitable[tuple[int, bytes]]]
+AskedOne = Callable[[Wire, Principal, str], Awaitable[tuple[int, bytes]]]
+
+KEYS_STALE = {"keys_stale": "true"}
+"""Property of calls with a key of which nothing has been heard for long."""
 
 EXPOSED = (
     b"x-request-id, x-tidegate-call-id, x-tidegate-event-id, x-tidegate-memory-status, "
@@ -122,7 +126,10 @@ class App:
 
     async def _hot(self, client: Client, headers: dict[bytes, bytes], surface: Surface) -> None:
         principal, secret = self._auth.identify(headers)
+        need(principal, "call")
         identity = read_identity(headers, principal, uuid7)
+        if principal.stale:
+            identity = msgspec.structs.replace(identity, properties={**identity.properties, **KEYS_STALE})
         client.event_id = header_value(identity.event_id)
         place, upload, body = surface.place, None, b""
         if place is not None:
@@ -165,12 +172,13 @@ class App:
                 return
             raise
         if read and (asked := self._protected.get(path)):
-            await client.answer(*await asked(wire))
+            await client.answer(*await asked(wire, principal))
             return
         for prefix, one in self._one_of.items():
             if read and path.startswith(prefix):
-                await client.answer(*await one(wire, path[len(prefix) :]))
+                await client.answer(*await one(wire, principal, path[len(prefix) :]))
                 return
+        check_path(principal, client.method, path)
         asgi = Asgi(client)
         extra = [principal_header(principal)]
         cold = next(cold for root, cold in self._cold.items() if path == root or path.startswith(f"{root}/"))
@@ -200,4 +208,6 @@ async def _cors(client: Client, headers: dict[bytes, bytes], origin: bytes) -> b
 
 def principal_header(principal: Principal) -> tuple[bytes, bytes]:
     """Return the header by which a worker tells the other processes who is asking."""
+    if principal.models or principal.users or principal.surfaces:  # were seen to here, and may be long
+        principal = msgspec.structs.replace(principal, models=(), users=(), surfaces=())
     return (b"x-tidegate-principal", msgspec.json.encode(principal))

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from gateway.settings import Breaker, Memory, ProviderSettings, Retries, RouteVariant, Settings, Timeouts
+from gateway.settings import Breaker, Key, Memory, ProviderSettings, Retries, RouteVariant, Settings, Timeouts
 from gateway.yaml_file import Tree, nearest
 
 Place = tuple[str, ...]
@@ -70,6 +70,7 @@ def _key_faults(settings: Settings) -> Iterator[Fault]:
     seen: dict[str, str] = {}
     for index, key in enumerate(settings.keys):
         place = ("keys", str(index))
+        yield from _rule_faults(key, place)
         if key.hash.startswith("tg-"):
             remedy = (
                 f"Put its SHA-256 there instead, and make a new key: this one has been in a file. {_MAKE}"
@@ -86,6 +87,17 @@ def _key_faults(settings: Settings) -> Iterator[Fault]:
                     f"same as that of keys[{seen[f'{name} {value}']}]",
                     "Keep them different.",
                 )
+
+
+def _rule_faults(key: Key, place: Place) -> Iterator[Fault]:
+    for name in ("models", "users", "surfaces"):
+        if any(not pattern.strip() for pattern in getattr(key, name)):
+            yield (*place, name), "an empty pattern fits nothing", "Write `*`, or leave the list out."
+    if not key.scopes:
+        yield (*place, "scopes"), "empty: the key opens nothing", "Name one, like call."
+    if key.users and key.scopes != ("call",):
+        remedy = "Write `scopes: [call]`."
+        yield (*place, "users"), "its other scopes open what all users said", remedy
 
 
 _MAKE = "`tidegate key` prints a key and its lines."
@@ -226,6 +238,15 @@ def _network_faults(settings: Settings) -> Iterator[Fault]:
     url = _split(settings.clickhouse.url)
     if settings.clickhouse.url and not _is_http(url):
         yield ("clickhouse", "url"), "not an HTTP URL", "Write `http://user:password@host:8123/database`."
+    control = settings.control
+    if control.url and _split(control.url).scheme not in ("postgresql", "postgres"):
+        yield (
+            ("control", "url"),
+            "not a Postgres URL",
+            "Write `postgresql://user:password@host:5432/database`.",
+        )
+    if not 1 <= control.max_stale_s < math.inf:
+        yield ("control", "max_stale_s"), "not a time span", "Write seconds, at least 1."
     for name in ("https_proxy", "http_proxy"):
         proxy = getattr(settings.network, name)
         # curl and everybody after it take `host:port` as well.

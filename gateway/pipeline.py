@@ -10,6 +10,7 @@ from gateway.stages.kept import KeptStage
 from gateway.stages.memory import MemoryStage
 from gateway.stages.meter import Meter
 from gateway.stages.passing import Passing
+from gateway.stages.permit import permit
 from gateway.stages.record import Recorder
 from gateway.stages.route import Router
 from gateway.wire.base import Wire
@@ -52,6 +53,7 @@ class Pipeline:
                 plan = await self._kept.plan(exchange, by_model)
             else:
                 plan = by_model(exchange)
+            permit(exchange, plan)
             await self._memory.recall(exchange)
             self._recorder.open(exchange)
             await self._router.answer(exchange, plan, opened=self._memory.confirm)

@@ -52,6 +52,16 @@ class Places(msgspec.Struct, frozen=True):
         return self.data / "secrets"
 
     @property
+    def control(self) -> Path:
+        """Who was given which keys, unless that is on a server."""
+        return self.data / "control.sqlite"
+
+    @property
+    def keys(self) -> Path:
+        """The same as workers know it while there is no hub, sealed."""
+        return self.data / "keys.sealed"
+
+    @property
     def state(self) -> Path:
         """What the supervisor says of its children, for `tidegate doctor`."""
         return self.data / "supervisor.json"

@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
+Scope = Literal["call", "read", "write", "memory", "admin", "owner"]
+"""What a key opens: calls of models; what is recorded of its project; bringing and erasing records; memories; the
+keys of its project; those of all projects."""
 
-class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """What a key stands for. In open mode: the fingerprint of whatever key the client sent."""
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+USUAL_SCOPES: tuple[Scope, ...] = ("call", "read", "write", "memory")
+"""Of keys in the configuration file that name none."""
+
+Memory = Literal["on", "read", "write", "off"]
+Store = Literal["full", "metadata", "none"]
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a key stands for. In open mode: the fingerprint of whatever key the client sent.
+
+    `models`, `users` and `surfaces` hold patterns like `gpt-*`; empty: all.
+    """
 
     key_id: str
     project: str = "default"
     environment: str = "prod"
-    store: Literal["full", "metadata", "none"] = "full"
+    store: Store = "full"
     open: bool = False
     """Nobody issued this key: the installation takes any, as it listens on this machine only."""
+    owner: str = ""
+    scopes: tuple[Scope, ...] = USUAL_SCOPES
+    models: tuple[str, ...] = ()
+    """Names of routes, or `provider/model`."""
+    users: tuple[str, ...] = ()
+    surfaces: tuple[str, ...] = ()
+    memory: Memory = "on"
+    """The most that a call may ask for."""
+    virtual: bool = False
+    """Issued by the hub, so it can expire, and nothing is known of it for ever."""
+    expires_us: int = 0
+    """Microseconds since 1970; 0: never."""
+    serve_stale: bool = False
+    """Goes on to count when the hub has not been heard for `control.max_stale_s`."""
+    stale: bool = False
+    """That is so now."""

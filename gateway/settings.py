@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from gateway.principal import USUAL_SCOPES, Scope, Store
+from gateway.principal import Memory as MemorySwitch
+
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of every section: a name nobody knows is an error, not a silence."""
@@ -46,7 +49,15 @@ class Key(Section, frozen=True):
     hash: str
     project: str = "default"
     environment: str = "prod"
-    store: Literal["full", "metadata", "none"] = "full"
+    store: Store = "full"
+    scopes: tuple[Scope, ...] = USUAL_SCOPES
+    """What it opens."""
+    models: tuple[str, ...] = ()
+    """Patterns of names of routes or of `provider/model`; empty: all. So for users and surfaces."""
+    users: tuple[str, ...] = ()
+    surfaces: tuple[str, ...] = ()
+    memory: MemorySwitch = "on"
+    """The most that its calls may ask for."""
 
 
 class Timeouts(Section, frozen=True):
@@ -188,6 +199,15 @@ class ClickHouse(Section, frozen=True):
 Days = Annotated[int, msgspec.Meta(ge=0)]
 
 
+class Control(Section, frozen=True):
+    """Where virtual keys are kept, and for how long they count while nothing is heard of them."""
+
+    url: str = ""
+    """`postgresql://user:password@host/database`; empty: a file in the data folder."""
+    max_stale_s: float = 3600
+    """Workers that have not heard of the hub, or it of its database, for so long refuse keys, or not, as each says."""
+
+
 class Retention(Section, frozen=True):
     """How long the ledger keeps what; 0: for ever. Sums of money stay."""
 
@@ -272,6 +292,7 @@ class Settings(Section, frozen=True):
     breaker: Breaker = Breaker()
     journal: Journal = Journal()
     clickhouse: ClickHouse = ClickHouse()
+    control: Control = Control()
     retention: Retention = Retention()
     memory: Memory = Memory()
     network: Network = Network()

@@ -12,20 +12,23 @@ from telemetry.capture import CaptureConsumer, HandOver
 from telemetry.collector import Pipe
 from telemetry.follower import Follower
 from telemetry.store.base import StoreRefused
+from telemetry.upkeep.forgetting import ForgettingMemory
+from telemetry.upkeep.forgotten import Forgotten
+from telemetry.upkeep.keeper import Feed
+from telemetry.upkeep.messages import MEMORY
 
-MEMORY = "memory"
-"""The consumer of the journal that brings the memory its part."""
 PATIENCE_S = 30.0
 """A hub that is silent for longer hangs; what it stores after all is known when it is brought again."""
 _MOST_ROWS = 1000
 _MOST_BYTES = 8 * 1024 * 1024
 
 
-def capture_pipe(places: Places, *, now_us: Callable[[], int]) -> Pipe:
+def capture_feed(places: Places, forgotten: Forgotten, *, now_us: Callable[[], int]) -> Feed:
     """Return the journal's second consumer, with a place in it of its own."""
     follower = Follower(MEMORY, places.journal, now_us=now_us, max_rows=_MOST_ROWS, max_bytes=_MOST_BYTES)
-    consumer = CaptureConsumer(to_hub(places.hub), places.journal / "dead-letters", now_us=now_us)
-    return Pipe(follower, consumer, now_us=now_us)
+    heard = CaptureConsumer(to_hub(places.hub), places.journal / "dead-letters", now_us=now_us)
+    consumer = ForgettingMemory(heard, forgotten)
+    return Feed(Pipe(follower, consumer, now_us=now_us), consumer)
 
 
 def to_hub(path: Path) -> HandOver:

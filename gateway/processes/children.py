@@ -10,13 +10,14 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from gateway.clock import Clock
 from gateway.processes.doors import StartRefused
 from gateway.processes.lifeline import Role, Seat
+from gateway.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ PROGRAMS: Programs = {
     "hub": (sys.executable, "-m", "gateway.processes.hub"),
     "telemetry": (sys.executable, "-m", "gateway.processes.telemetry"),
     "worker": (sys.executable, "-m", "gateway.processes.worker"),
+    # the warnings of its serialiser quote answers
+    "litellm": (sys.executable, "-W", "ignore", "-m", "gateway.processes.litellm"),
 }
 
 _LONG_WAIT_S = 1.0
@@ -102,6 +105,8 @@ class Child:
         clock: Clock,
         changed: Callable[[], None],
         close_when_away: bool = False,
+        on_demand: bool = False,
+        env: Mapping[str, str] | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self.seat = seat
@@ -114,6 +119,8 @@ class Child:
         self._clock = clock
         self._changed = changed
         self._close_when_away = close_when_away
+        self._on_demand = on_demand
+        self._env = env
         self._backoff = backoff or Backoff()
         self._process: asyncio.subprocess.Process | None = None
         self._started_at_us = 0
@@ -137,8 +144,10 @@ class Child:
         return f"{self.seat.role}-{self.seat.slot}" if self.seat.role == "worker" else self.seat.role
 
     async def keep(self) -> None:
-        """Start it, and start it again whenever it ends, until `leave`."""
+        """Start it (`on_demand`: when somebody waits at its door), and again whenever it ends, until `leave`."""
         while not self._leaving.is_set():
+            if self._on_demand and not await self._wanted():
+                return
             started_ns = self._clock.monotonic_ns()
             code = await self._live()
             lived_s = (self._clock.monotonic_ns() - started_ns) / 1e9
@@ -181,6 +190,24 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(self._farewell)
 
+    async def _wanted(self) -> bool:
+        """Wait until somebody connects, who then waits for the process to answer; False: `leave` came before."""
+        loop = asyncio.get_running_loop()
+        knock = asyncio.Event()
+        try:
+            door = self._listen.fileno()
+        except (OSError, StartRefused):
+            return True  # the start will fail for the same reason, and say it
+        loop.add_reader(door, knock.set)
+        waits = [spawn(event.wait(), name=self.name) for event in (knock, self._leaving)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            loop.remove_reader(door)
+            for wait in waits:
+                wait.cancel()
+        return not self._leaving.is_set()
+
     async def _live(self) -> int:
         """Run one process from its start to its end; return its exit code."""
         try:
@@ -213,6 +240,7 @@ class Child:
                 *self._program,
                 seat.argument(),
                 pass_fds=inherited,
+                env=self._env,
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,  # a terminal's Ctrl-C is for the supervisor alone
             )

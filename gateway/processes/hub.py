@@ -11,17 +11,22 @@ import msgspec
 import uvloop
 
 from gateway.clock import SystemClock
+from gateway.control.api import ControlApi
+from gateway.control.api import owns as administers
 from gateway.link_server import LinkServer
 from gateway.listing import ListingSource, ModelLists
+from gateway.processes.control import Control
 from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
 from gateway.processes.log import log_to_stderr
 from gateway.processes.remembering import CAPTURE, Remembering, owns
 from gateway.processes.response_store import ResponseStore
 from gateway.processes.serving import http_config, serve
 from gateway.providers.anthropic import Anthropic
+from gateway.providers.azure import AzureOpenAI
 from gateway.providers.catalog import Catalog, Known, build
 from gateway.providers.gemini import Gemini
 from gateway.providers.openai import OpenAICompatible
+from gateway.providers.vertex import VertexGemini
 from gateway.routing.board import TELL, Ward
 from gateway.tasks import spawn
 from gateway.upstream import Upstream
@@ -33,10 +38,13 @@ SWITCH_S = 0.0005
 
 
 class HubApp:
-    """The hub's HTTP: `/health`, `/metrics`, the memory API, and what the collector brings for the memory."""
+    """The hub's HTTP: `/health`, `/metrics`, keys, the memory API, and what the collector brings for the memory."""
 
-    def __init__(self, link: LinkServer, lists: ModelLists, remembering: Remembering | None) -> None:
+    def __init__(
+        self, link: LinkServer, lists: ModelLists, remembering: Remembering | None, control: ControlApi
+    ) -> None:
         self._link = link
+        self._control = control
         self._remembering = remembering
         self._metrics = metrics_of(link, lists)
         if remembering is not None:
@@ -47,6 +55,9 @@ class HubApp:
         path = scope["path"]
         if owns(path) or path == CAPTURE:
             await self._memory(scope, receive, send)
+            return
+        if administers(path):
+            await self._control(scope, receive, send)
             return
         if self._remembering is not None:
             await self._remembering.look()
@@ -138,7 +149,9 @@ def listing_sources(providers: Mapping[str, Known]) -> list[ListingSource]:
     return [
         ListingSource(name, known.provider.models(secret=known.secret))
         for name, known in providers.items()
-        if known.usable and isinstance(known.provider, OpenAICompatible | Anthropic | Gemini)
+        if known.usable
+        and isinstance(known.provider, OpenAICompatible | Anthropic | Gemini)
+        and not isinstance(known.provider, AzureOpenAI | VertexGemini)  # who list what they do not serve
     ]
 
 
@@ -152,18 +165,19 @@ async def _live(seat: Seat) -> None:
     responses = ResponseStore(seat.places.responses, clock)
     link = LinkServer({**responses.handlers, **(remembering.handlers if remembering else {})}, clock=clock)
     link.handlers[TELL] = Ward(clock, link.publish).take
+    control = Control(seat.places, settings.control, link, clock)
     lists = ModelLists(
         listing_sources(build(settings.providers, Catalog.load())),
         upstream,
         lambda models: link.publish("models", models),
     )
     await link.listen(listener(seat.private_fd))
-    background = [spawn(lists.run(), name="model lists")]
+    background = [spawn(lists.run(), name="model lists"), spawn(control.publisher.run(), name="keys")]
     if remembering is not None:
         background.append(spawn(remembering.open(), name="memory"))
     try:
         await serve(
-            http_config(HubApp(link, lists, remembering), drain_s=DRAIN_S, behind_worker=True),
+            http_config(HubApp(link, lists, remembering, control.api), drain_s=DRAIN_S, behind_worker=True),
             [listener(seat.listen_fd)],
             on_ready=lambda: say_ready(seat),
         )
@@ -173,6 +187,7 @@ async def _live(seat: Seat) -> None:
         await link.close()
         await upstream.close()
         await responses.close()
+        await control.close()
         if remembering is not None:
             await remembering.close()
 

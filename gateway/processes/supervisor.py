@@ -15,11 +15,13 @@ from pathlib import Path
 import msgspec
 
 from gateway.clock import Clock, SystemClock
+from gateway.config import environment
 from gateway.places import Places
 from gateway.processes.alone import alone
 from gateway.processes.children import PROGRAMS, Child, ChildState, Door, Programs
 from gateway.processes.doors import Claim, StartRefused, bind_public, bind_unix, check_port, make_private
 from gateway.processes.lifeline import Role, Seat, settings_file
+from gateway.processes.litellm_variables import variables
 from gateway.processes.log import log_to_stderr
 from gateway.settings import Settings
 from gateway.tasks import spawn
@@ -85,6 +87,7 @@ class Supervisor:
         self._workers: list[Child] = []
         self._hub: list[Child] = []
         self._telemetry: list[Child] = []
+        self._litellm: list[Child] = []
         self._keepers: dict[Child, asyncio.Task[None]] = {}
         self._doors: list[Door] = []
         self._told_to_stop = asyncio.Event()
@@ -134,11 +137,14 @@ class Supervisor:
                 keep_open_fds=[children_fd],
                 clock=self._clock,
                 changed=self._write_state,
-                close_when_away=role == "worker",
+                close_when_away=role in ("worker", "litellm"),
+                on_demand=role == "litellm",
+                env=variables(environment(), self._settings, self._port) if role == "litellm" else None,
             )
 
         self._hub = [child("hub", 0, self._open_unix(places.hub), places.link)]
         self._telemetry = [child("telemetry", 0, self._open_unix(places.telemetry), None)]
+        self._litellm = [child("litellm", 0, self._open_unix(places.litellm), None)]
         self._workers = [child("worker", slot, door, places.worker(slot)) for slot, door in enumerate(public)]
 
     def _open_public(self) -> list[Door]:
@@ -175,7 +181,7 @@ class Supervisor:
             child.kill()
 
     async def _live(self) -> None:
-        for child in [*self._hub, *self._telemetry]:
+        for child in [*self._hub, *self._telemetry, *self._litellm]:
             self._keep(child)
         await self._until(self._telemetry[0].ready, _WORKERS_WAIT_S, or_file=self._places.prices)
         if self._told_to_stop.is_set():
@@ -221,7 +227,9 @@ class Supervisor:
             port=self._port,
             run_dir=os.fspath(self._places.run),
             stopping=self._told_to_stop.is_set(),
-            children=[child.state for child in [*self._hub, *self._telemetry, *self._workers]],
+            children=[
+                child.state for child in [*self._hub, *self._telemetry, *self._workers, *self._litellm]
+            ],
         )
         new = self._places.state.with_suffix(".new")
         try:
@@ -238,12 +246,12 @@ class Supervisor:
         for child in self._workers:
             child.close()
         await self._dismiss(self._workers, self._settings.server.drain_s + _DRAIN_MARGIN_S)
-        await self._dismiss(self._telemetry, _LAST_WORDS_S)
+        await self._dismiss([*self._telemetry, *self._litellm], _LAST_WORDS_S)
         await self._dismiss(self._hub, _LAST_WORDS_S)
         for door in self._doors:
             door.close()
         places = self._places
-        for path in [places.hub, places.link, places.telemetry, places.state]:
+        for path in [places.hub, places.link, places.telemetry, places.litellm, places.state]:
             path.unlink(missing_ok=True)
         for slot in range(len(self._workers)):
             places.worker(slot).unlink(missing_ok=True)

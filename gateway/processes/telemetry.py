@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -25,24 +26,39 @@ from fastapi.responses import PlainTextResponse
 from dashboards.app import Pages
 from gateway.clock import Clock, SystemClock
 from gateway.places import Places
+from gateway.prices.again import pricer
 from gateway.prices.compile import compile_table
-from gateway.processes.capture import MEMORY, capture_pipe
+from gateway.prices.table import PriceTable
+from gateway.processes.books import PriceBooks
+from gateway.processes.capture import capture_feed
+from gateway.processes.forgetters import forgetters
 from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
 from gateway.processes.log import log_to_stderr
 from gateway.processes.serving import http_config, serve
 from gateway.processes.unix_http import ask
-from gateway.settings import Settings
+from gateway.settings import CLOUDS, Settings
 from gateway.wire.preview import preview
 from telemetry.api import build
 from telemetry.collector import Collector, Pipe, Status
 from telemetry.delivery import StoreConsumer
 from telemetry.follower import Follower
+from telemetry.ingest import api as ingest_api
+from telemetry.ingest.intake import CUT_BYTES, Intake
+from telemetry.ingest.log import Reader
+from telemetry.journal import Journal
+from telemetry.logs import api as logs_api
 from telemetry.metrics import CONTENT_TYPE, Registry, merge
 from telemetry.migrate import MigrationError, migrate
-from telemetry.questions import load
 from telemetry.store.base import Store, StoreError
 from telemetry.store.embedded import open_folder
 from telemetry.store.server import open_server
+from telemetry.upkeep import routes
+from telemetry.upkeep.forgetting import ForgettingLedger
+from telemetry.upkeep.forgotten import Forgotten
+from telemetry.upkeep.keeper import Feed, Keeper
+from telemetry.upkeep.messages import MEMORY, STORE
+from telemetry.upkeep.retention import Keep
+from telemetry.upkeep.verify import today
 
 DRAIN_S = 1.0
 NICE = 10
@@ -50,12 +66,10 @@ NICE = 10
 GRACE_S = 4.5
 """From SIGTERM to the end, at most."""
 
-STORE = "store"
-"""The consumer of the journal that fills the ledger."""
-
 _AGAIN_S = (1.0, 2.0, 5.0, 10.0)
 _PING_S = 5.0
 _AUDIT_S = 60.0
+_RETAIN_S = 3600.0
 _SCRAPE_S = 1.0
 _MB = 1 << 20
 
@@ -72,16 +86,28 @@ def main(seat: Seat) -> int:
     settings = read_settings(seat)
     _compile_prices(seat.places.prices, settings)
     ledger = Ledger(seat.places, settings, SystemClock())
-    uvloop.run(_live(seat, ledger))
+    logs = Journal(
+        seat.places.journal,
+        writer=f"logs-{uuid.uuid4().hex}",
+        fsync=settings.journal.fsync,
+        segment_bytes=settings.journal.segment_mb * _MB,
+        quota_bytes=settings.journal.quota_mb * _MB,
+        reserve_bytes=_MB,
+        cut_bytes=CUT_BYTES,
+    )
+    uvloop.run(_live(seat, ledger, intake_of(logs, seat.places, settings), settings))
+    logs.close()
     if not ledger.close():
         logger.warning("collector_did_not_stop")
         os._exit(0)  # a kill is safe at any moment; waiting for the insert is not worth it
     return 1 if ledger.broken else 0
 
 
-async def _live(seat: Seat, ledger: Ledger) -> None:
+async def _live(seat: Seat, ledger: Ledger, intake: Intake, settings: Settings) -> None:
     ledger.start()
     app = application(ledger, seat.places)
+    app.include_router(ingest_api.router(intake, max_body_bytes=settings.server.max_body_mb * _MB))
+    app.include_router(logs_api.router(ledger.store, now_us=SystemClock().now_us))
     config = http_config(app, drain_s=DRAIN_S, behind_worker=True, ws="auto", lifespan="on")
     await serve(config, [listener(seat.listen_fd)], on_ready=lambda: say_ready(seat))
 
@@ -89,11 +115,24 @@ async def _live(seat: Seat, ledger: Ledger) -> None:
 def _compile_prices(path: Path, settings: Settings) -> None:
     """Make the table that workers load; without one calls are recorded without a cost, and say so."""
     try:
-        summary = compile_table(path, settings.prices)
+        summary = compile_table(path, settings.prices, same_as=_clouds(settings))
     except (ValueError, OSError):
         logger.exception("price_table_failed")
     else:
         logger.info("price_table", extra={"version": summary.version, "written": summary.written})
+
+
+def intake_of(journal: Journal, places: Places, settings: Settings) -> Intake:
+    """Make what takes the logs that are sent to us."""
+    books = PriceBooks(places.prices, settings.providers)
+    clock = SystemClock()
+    reader = Reader(books, now_us=clock.now_us, cut_bytes=CUT_BYTES, version=version("tidegate"))
+    return Intake(journal, reader)
+
+
+def _clouds(settings: Settings) -> dict[str, str]:
+    """Return the cloud whose prices a provider under a name of one's own has: `bedrock-eu` has Bedrock's."""
+    return {name: said.api for name, said in settings.providers.items() if said.api in CLOUDS}
 
 
 class Ledger:
@@ -109,9 +148,12 @@ class Ledger:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._collector: Collector | None = None
-        self._beside: list[Pipe] = []
+        self._forgotten = Forgotten(places.forgotten, places.secrets / "forgotten")
+        self._feeds: dict[str, Feed] = {}
         if settings.memory.enabled:
-            self._beside.append(capture_pipe(places, now_us=clock.now_us))
+            self._feeds[MEMORY] = capture_feed(places, self._forgotten, now_us=clock.now_us)
+        self._beside = [feed.pipe for feed in self._feeds.values()]
+        self._keeper: Keeper | None = None
         self._capture = Collector(self._beside, now_us=clock.now_us, monotonic_ns=clock.monotonic_ns)
         self._store: Store | None = None
         self._error = "opening"
@@ -128,6 +170,10 @@ class Ledger:
     def store(self) -> Store | None:
         """Return the store, None while it is being opened."""
         return self._store
+
+    def keeper(self) -> Keeper | None:
+        """Return who looks after the ledger, None while it is being opened."""
+        return self._keeper
 
     def status(self) -> list[Status]:
         """How far the collectors have come, the store's first; it is missing while there is none."""
@@ -202,8 +248,24 @@ class Ledger:
             now_us=self._clock.now_us,
             preview=preview,
         )
+        clearing = ForgettingLedger(consumer, self._forgotten, store)
+        pipe = Pipe(follower, clearing, now_us=self._clock.now_us)
+        keeper = Keeper(
+            store,
+            origin,
+            self._places.journal,
+            {STORE: Feed(pipe, clearing), **self._feeds},
+            pricer=lambda: pricer(PriceTable.load(self._places.prices)),
+            quota=journal.quota_mb * _MB,
+            keep_consumed_s=journal.keep_consumed_s,
+            forgotten=self._forgotten,
+            others=forgetters(self._places, memory=self._settings.memory.enabled),
+            keep=msgspec.convert(self._settings.retention, Keep, from_attributes=True),
+            clustered=clickhouse.clustered,
+            now_us=self._clock.now_us,
+        )
         self._collector = Collector(
-            [Pipe(follower, consumer, now_us=self._clock.now_us)],
+            [pipe],
             beside=self._beside,
             keep_consumed_s=journal.keep_consumed_s,
             quota_bytes=journal.quota_mb * _MB,
@@ -211,9 +273,10 @@ class Ledger:
             monotonic_ns=self._clock.monotonic_ns,
         )
         self._collector.start()
-        self._store = store
+        self._store, self._keeper = store, keeper
         logger.info("ledger_open", extra={"kind": store.state().kind, "clustered": clickhouse.clustered})
-        self._watch(store, self._collector, origin)
+        self._upkeep(keeper.repair, "repair_failed")
+        self._watch(store, self._collector, keeper, origin)
 
     def _opened(self) -> Store | None:
         """Open and migrate the store, however long it takes; None if the process ends before."""
@@ -245,9 +308,9 @@ class Ledger:
         self._seen_us = self._clock.now_us()
         return store
 
-    def _watch(self, store: Store, collector: Collector, origin: str) -> None:
-        """Look now and then whether all is well; return when the collector is not."""
-        audited_ns = -(10**18)
+    def _watch(self, store: Store, collector: Collector, keeper: Keeper, origin: str) -> None:
+        """Look now and then whether all is well, and what is too old; return when the collector is not."""
+        audited_ns = retained_ns = -(10**18)
         while not self._stop.wait(_PING_S):
             there = store.ping()
             self._error = "" if there else "no answer"
@@ -256,23 +319,34 @@ class Ledger:
             if there and self._clock.monotonic_ns() - audited_ns >= _AUDIT_S * 1e9:
                 audited_ns = self._clock.monotonic_ns()
                 self._compare(store, origin)
+            if there and self._clock.monotonic_ns() - retained_ns >= _RETAIN_S * 1e9:
+                retained_ns = self._clock.monotonic_ns()
+                self._upkeep(keeper.retain, "retention_failed")
             if not (collector.alive and self._capture.alive):
                 return
 
     def _compare(self, store: Store, origin: str) -> None:
-        """Compare today's rollup with today's ledger: they must be equal between two batches."""
+        """Compare today's ledger with its rollup and its index: they must be equal between two batches."""
         day = datetime.fromtimestamp(self._clock.now_us() / 1e6, UTC).date().isoformat()
         try:
-            (row,) = store.query(load("invariants"), {"origin": origin, "day": day})
+            self._audit = today(store, origin, day)
         except StoreError as error:
             logger.warning("audit_failed", extra={"error": error.label})
-            return
-        self._audit = {name: int(value or 0) for name, value in row.items()}
+
+    def _upkeep(self, work: Callable[[], object], event: str) -> None:
+        """Do something that can wait for the next time if the store refuses it now."""
+        try:
+            work()
+        except StoreError as error:
+            logger.warning(event, extra={"error": error.label})
 
 
 def application(ledger: Ledger, places: Places) -> FastAPI:
     """Make the HTTP application: the pages, the query API, and what the house needs."""
     app = build(ledger.store, now_us=SystemClock().now_us, version=version("tidegate"))
+    app.state.keeper = ledger.keeper
+    app.include_router(routes.router)
+    app.include_router(routes.people)
     app.add_middleware(Pages, store=ledger.store, now_us=SystemClock().now_us)
     registry = metrics_of(ledger)
 
@@ -300,7 +374,7 @@ def metrics_of(ledger: Ledger) -> Registry:
     lag = registry.gauge("tidegate_collector_lag_bytes", "Journal not yet delivered.", ("consumer",))
     last = registry.gauge("tidegate_collector_last_success_seconds", "When, since 1970.", ("consumer",))
     dead = registry.gauge("tidegate_dead_letters", "Rows that no table would take.")
-    audit = registry.gauge("tidegate_ledger_audit", "Today's sums of ledger and rollup.", ("sum",))
+    audit = registry.gauge("tidegate_ledger_audit", "Today's sums of ledger, rollup and index.", ("sum",))
     opened = registry.gauge("tidegate_store_up", "1 while the store answers.")
 
     def refresh() -> None:

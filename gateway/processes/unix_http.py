@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 from typing_extensions import override
@@ -24,12 +25,18 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 def ask(
-    path: Path, method: str, target: str, body: bytes | None = None, *, timeout_s: float
+    path: Path,
+    method: str,
+    target: str,
+    body: bytes | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float,
 ) -> tuple[int, bytes]:
     """Return status and body of the answer. Raises OSError."""
     connection = UnixConnection(path, timeout_s=timeout_s)
     try:
-        connection.request(method, target, body)
+        connection.request(method, target, body, headers or {})
         answer = connection.getresponse()
         return answer.status, answer.read()
     except http.client.HTTPException as error:

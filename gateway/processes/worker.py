@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
@@ -16,29 +15,36 @@ import msgspec
 import uvloop
 
 from gateway import surfaces
+from gateway.access import ADMIN_PATHS, matches, need
 from gateway.clock import Clock, SystemClock
 from gateway.endpoints import App, principal_header
 from gateway.errors import BadRequest, GatewayError, UnknownModel
 from gateway.health import Health
+from gateway.here import HereTransport
 from gateway.http1.server import Connection, close_slow, connection_class
+from gateway.key_feed import KeyFeed
+from gateway.keyring import Keyring
 from gateway.link import LinkClient
 from gateway.pipeline import Pipeline
+from gateway.prices.ceiling import ceiling
 from gateway.prices.cost import price
 from gateway.prices.table import PriceTable
+from gateway.principal import Principal
 from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
 from gateway.processes.log import log_to_stderr
+from gateway.processes.own_secret import own_secret
 from gateway.processes.serving import http_config, serve
 from gateway.providers.base import Headers
 from gateway.providers.catalog import Catalog, build
 from gateway.recollection import MEMORY_API
 from gateway.relay import Relay as ColdRelay
 from gateway.routing.board import TELL, Board, report, unwell
-from gateway.routing.resolve import Resolver
+from gateway.routing.resolve import Listed, Resolver
 from gateway.sandbox import SandboxTransport
 from gateway.settings import Settings
 from gateway.sign_in import SignIn
 from gateway.splice import splice_to
-from gateway.stages.auth import Auth
+from gateway.stages.auth import Auth, static_keys
 from gateway.stages.kept import KeptStage
 from gateway.stages.memory import MemoryStage
 from gateway.stages.meter import Meter
@@ -47,6 +53,7 @@ from gateway.stages.record import Recorder
 from gateway.stages.relay import Relay
 from gateway.stages.route import Router
 from gateway.tasks import spawn
+from gateway.tokens import Tokens
 from gateway.transport import Transport
 from gateway.upstream import Upstream
 from gateway.wire import anthropic_models, gemini_models
@@ -62,6 +69,8 @@ logger = logging.getLogger(__name__)
 KB = 1 << 10
 MB = 1 << 20
 PRICES_EVERY_S = 5.0
+KEYS_WAIT_S = 5.0
+"""Longest wait for the first word of the hub, where there are keys; then calls get 503 until it comes."""
 SLOW_EVERY_S = 1.0
 ROUTES_API = "/api/routes"
 MODELS = ("/models", "/v1/models", "/v1/v1/models", "/anthropic/models", "/anthropic/v1/models")
@@ -125,8 +134,27 @@ class Worker:
         self._link.subscribe("models", self._learn_models)
         self._board = Board(clock, self._link.notify)
         self._link.subscribe(TELL, self._board.hear)
-        self._resolver = Resolver(settings, build(settings.providers, Catalog.load()), self._price)
-        self._auth = Auth(settings, fingerprint_secret=own_secret(places.secrets / "fingerprint"))
+        self._link.when_up(self._board.tell_again)
+        self._resolver = Resolver(
+            settings,
+            build(settings.providers, Catalog.load(), clock.now_us, litellm=os.fspath(places.litellm)),
+            self._price,
+            self._ceiling,
+        )
+        self._keyring = Keyring(
+            static_keys(settings),
+            clock,
+            max_stale_s=settings.control.max_stale_s,
+            certain=not settings.control.url and not places.control.exists(),
+        )
+        self._keys = KeyFeed(
+            self._link, self._keyring, lambda: own_secret(places.secrets / "keys"), places.keys
+        )
+        self._auth = Auth(
+            settings,
+            fingerprint_secret=own_secret(places.secrets / "fingerprint"),
+            keyring=self._keyring,
+        )
         self._sign_in = SignIn(
             self._auth,
             clock,
@@ -138,7 +166,9 @@ class Worker:
         transports: dict[str, Transport] = {
             "http": self._upstream,
             "https": self._upstream,
+            "unix": self._upstream,
             "sandbox": SandboxTransport(clock),
+            "here": HereTransport(clock),
         }
         pipeline = Pipeline(
             kept=KeptStage(self._link),
@@ -150,16 +180,24 @@ class Worker:
                 Relay(clock),
                 clock,
                 self._board,
+                Tokens(self._upstream, clock),
                 drain_s=settings.server.drain_s,
             ),
             meter=self._meter,
-            recorder=Recorder(self._journal, clock, version=version("tidegate"), count=self._metrics.count),
+            recorder=Recorder(
+                self._journal,
+                clock,
+                version=version("tidegate"),
+                count=self._metrics.count,
+                refused=self._metrics.refuse,
+            ),
         )
         health = Health(
             self._journal.status,
             self._link,
             self._upstream,
             places.telemetry,
+            places.state,
             clock,
             lambda: unwell(settings.routes, self._board, clock.monotonic_ns()),
         )
@@ -175,7 +213,7 @@ class Worker:
             one_of=dict.fromkeys((f"{path}/" for path in MODELS + GEMINI_MODELS), self._one_model),
             refused=self._metrics.refuse,
             cold={
-                MEMORY_API: ColdRelay(self._upstream, places.hub, "hub"),
+                **dict.fromkeys((MEMORY_API, *ADMIN_PATHS), ColdRelay(self._upstream, places.hub, "hub")),
                 "": ColdRelay(self._upstream, places.telemetry, "telemetry"),
             },
             max_body_bytes=settings.server.max_body_mb * MB,
@@ -190,7 +228,9 @@ class Worker:
     async def serve(self) -> None:
         """Answer until SIGTERM."""
         self._load_prices()
+        self._keys.read_file()
         self._link.start()
+        await self._keys.wait_certain(KEYS_WAIT_S)
         server = self._settings.server
         config = http_config(
             self._app,
@@ -229,6 +269,7 @@ class Worker:
         try:
             self._auth.admit(known)
             principal = self._sign_in.identify(known)
+            need(principal, "read")
         except GatewayError:
             return None
         return [principal_header(principal)]
@@ -236,16 +277,20 @@ class Worker:
     def _learn_models(self, models: dict[str, list[str]]) -> None:
         self._models = models
 
-    async def _list_models(self, wire: Wire) -> tuple[int, bytes]:
+    def _listed(self, principal: Principal) -> list[Listed]:
         listed = self._resolver.names(self._models)
+        return [one for one in listed if matches(principal.models, one.id)] if principal.models else listed
+
+    async def _list_models(self, wire: Wire, principal: Principal) -> tuple[int, bytes]:
+        listed = self._listed(principal)
         if wire is surfaces.GEMINI["generateContent"]:
             return 200, gemini_models.model_list(entry.id for entry in listed)
         if wire is not surfaces.DEFAULT:
             return 200, anthropic_models.model_list(entry.id for entry in listed)
         return 200, model_list(Model(id=entry.id, owned_by=entry.owned_by) for entry in listed)
 
-    async def _one_model(self, wire: Wire, name: str) -> tuple[int, bytes]:
-        for entry in self._resolver.names(self._models):
+    async def _one_model(self, wire: Wire, principal: Principal, name: str) -> tuple[int, bytes]:
+        for entry in self._listed(principal):
             if entry.id == name:
                 if wire is surfaces.GEMINI["generateContent"]:
                     return 200, gemini_models.model(name)
@@ -254,8 +299,9 @@ class Worker:
                 return 200, one_model(Model(id=entry.id, owned_by=entry.owned_by))
         raise UnknownModel(f"The model `{name}` is not listed: GET /v1/models says what is.", param="model")
 
-    async def _list_routes(self, _: Wire) -> tuple[int, bytes]:
+    async def _list_routes(self, _: Wire, principal: Principal) -> tuple[int, bytes]:
         """Say how every deployment does, as this worker sees it."""
+        need(principal, "read")
         lines = report(self._settings.routes, self._board, self._clock.monotonic_ns())
         return 200, msgspec.json.encode({"slot": self._seat.slot, "routes": lines})
 
@@ -266,6 +312,11 @@ class Worker:
             return None
         row = table.find(provider, model, self._clock.now_us())
         return price(row, Usage(input_uncached=1000, output_text=1000)).total_nano_usd
+
+    def _ceiling(self, provider: str, model: str) -> tuple[int, int, int] | None:
+        """Return the highest rates that hold for the model from now on."""
+        table = self._meter.table
+        return None if table is None else ceiling(table.rows(provider, model), self._clock.now_us())
 
     def _load_prices(self) -> None:
         try:
@@ -290,27 +341,6 @@ class Worker:
             await asyncio.sleep(SLOW_EVERY_S)
             limit_s = self._settings.server.header_timeout_s
             close_slow(self._connections.everyone, now=loop.time(), limit_s=limit_s)
-
-
-def own_secret(path: Path) -> bytes:
-    """Return this installation's secret of that name, made at the first asking; only its owner may read it.
-
-    On a full disk it lasts as long as the process.
-    """
-    fresh = os.urandom(32)
-    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft.touch(mode=0o600)
-        draft.write_bytes(fresh)
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)  # whole or not at all, and the first worker wins
-        return path.read_bytes()
-    except OSError as error:
-        logger.warning("secret_not_kept", extra={"secret": path.name, "error": str(error)})
-        return fresh
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _changed_ns(path: Path) -> int:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from gateway.clock import SystemClock
+from gateway.config import is_loopback
 from gateway.errors import Forbidden, Unauthenticated
-from gateway.principal import Principal
+from gateway.keyring import Keyring
+from gateway.principal import SCOPES, Principal
 from gateway.settings import Settings
 
 HOSTS_KEPT = 256
@@ -18,19 +22,21 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 class Auth:
     """Knows the keys. Without any it is open mode: this machine only, and no web page but our own."""
 
-    def __init__(self, settings: Settings, *, fingerprint_secret: bytes) -> None:
-        self._principals = {
-            key.hash.lower(): Principal(
-                key_id=key.name, project=key.project, environment=key.environment, store=key.store
-            )
-            for key in settings.keys
-        }
-        self.open = not self._principals
+    def __init__(
+        self, settings: Settings, *, fingerprint_secret: bytes, keyring: Keyring | None = None
+    ) -> None:
+        self._keyring = keyring or Keyring(static_keys(settings), SystemClock())
+        self._may_open = is_loopback(settings.server.host)
         self._names = LOOPBACK_NAMES | {name.lower() for name in settings.server.names}
         self._origins = {origin.encode().lower() for origin in settings.cors.origins}
         self._secret = fingerprint_secret
         self._hosts: set[bytes] = set()
         """Host headers that were found good; bounded, as ports differ."""
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody on this machine is let in: nobody was ever given a key."""
+        return self._may_open and not self._keyring.issued and self._keyring.certain
 
     def admit(self, headers: dict[bytes, bytes]) -> bytes:
         """Return the Origin that may read the answer, or nothing; raise Forbidden.
@@ -68,16 +74,17 @@ class Auth:
             self._hosts.add(header)
 
     def identify(self, headers: dict[bytes, bytes]) -> tuple[Principal, str]:
-        """Return the principal, and in open mode the client's own key; raise Unauthenticated."""
+        """Return the principal, and in open mode the client's own key; raise Unauthenticated, Unavailable."""
         key = _key(headers)
         if self.open:
-            return Principal(key_id=self._fingerprint(key), open=True), key
+            return Principal(key_id=self._fingerprint(key), open=True, scopes=SCOPES), key
         if not key:
+            self._keyring.check_certain()
             raise Unauthenticated(
                 "no API key: send one of this gateway's keys as `Authorization: Bearer tg-...`",
                 code="missing_api_key",
             )
-        principal = self._principals.get(hashlib.sha256(key.encode()).hexdigest())
+        principal = self._keyring.find(hashlib.sha256(key.encode()).digest())
         if principal is None:
             raise Unauthenticated(
                 f"incorrect API key provided: {key[:4]}***. It is none of this gateway's keys"
@@ -85,14 +92,32 @@ class Auth:
         return principal, ""
 
     def known(self, key_hash: str) -> Principal | None:
-        """Return whose key has this SHA-256 (hex), if it is one of ours."""
-        return self._principals.get(key_hash)
+        """Return whose key has this SHA-256 (hex), if it is one of ours; raise Unauthenticated, Unavailable."""
+        return self._keyring.find(bytes.fromhex(key_hash))
 
     def _fingerprint(self, key: str) -> str:
         if not key:
             return "open"
         # Keyed BLAKE2 is a MAC of its own (RFC 7693, section 2.9) and costs a third of an HMAC here.
         return "fp-" + hashlib.blake2b(key.encode(), key=self._secret, digest_size=8).hexdigest()
+
+
+def static_keys(settings: Settings) -> Mapping[bytes, Principal]:
+    """Return the keys of the settings, by the SHA-256 of their secrets."""
+    return {
+        bytes.fromhex(key.hash): Principal(
+            key_id=key.name,
+            project=key.project,
+            environment=key.environment,
+            store=key.store,
+            scopes=key.scopes,
+            models=key.models,
+            users=key.users,
+            surfaces=key.surfaces,
+            memory=key.memory,
+        )
+        for key in settings.keys
+    }
 
 
 def _key(headers: dict[bytes, bytes]) -> str:

@@ -21,6 +21,7 @@ HEAVY = (
     "clickhouse_connect",
     "pyarrow",
     "numpy",
+    "cryptography",
     "memory",
 )
 PROGRAM = """

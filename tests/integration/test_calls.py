@@ -143,7 +143,7 @@ def test_ready_names_each_sink_with_its_last_success(house: Tidegate) -> None:
 
     sinks = {sink["name"]: sink for sink in reply.json()["sinks"]}
     assert reply.json()["status"] == "ready", reply.body
-    assert set(sinks) == {"journal", "hub", "routes", "telemetry", "store", "collector"}
+    assert set(sinks) == {"journal", "hub", "routes", "litellm", "telemetry", "store", "collector"}
     assert sinks["collector"]["last_success"] > "2026"
     assert sinks["journal"]["last_success"] > "2026"
 

@@ -72,6 +72,13 @@ def ready(gateway: Tidegate) -> tuple[int, str]:
     return reply.status, reply.json()["status"]
 
 
+def metric(gateway: Tidegate, name: str, label: str = "") -> float:
+    """Return a metric of the house, all processes together."""
+    lines = gateway.get("/metrics").body.decode().splitlines()
+    found = [line for line in lines if line.startswith(name) and label in line]
+    return sum(float(line.rpartition(" ")[2]) for line in found)
+
+
 def test_on_a_full_disk_calls_are_refused_and_taken_again_when_there_is_room(
     gateway: Tidegate, disk: Path
 ) -> None:
@@ -108,6 +115,10 @@ def test_on_a_full_disk_calls_are_refused_and_taken_again_when_there_is_room(
     assert ready(gateway) == (503, "blocked")
     assert gateway.get("/health/live").status == 200
     assert everybody(gateway) == processes
+    refusals = sum(one.status == 503 for one in heard)
+    assert metric(gateway, "tidegate_refused_total", 'code="journal_full"') == refusals
+    assert metric(gateway, "tidegate_journal_blocked") >= 1
+    assert metric(gateway, "tidegate_journal_lost") == 0
 
     filler.free()
 

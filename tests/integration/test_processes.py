@@ -143,8 +143,11 @@ async def test_it_starts_everything_and_says_where(start: Open) -> None:
         ("telemetry", 0, 0),
         ("worker", 0, 0),
         ("worker", 1, 0),
+        ("litellm", 0, 0),
     ]
-    assert all(_alive(child.pid) and child.started_at_us for child in state.children)
+    *started, litellm = state.children
+    assert all(_alive(child.pid) and child.started_at_us for child in started)
+    assert litellm.pid == 0
     assert f"http://127.0.0.1:{state.port}/v1" in house.log
     assert "a note from the caller" in house.log
     assert "worker" in await house.ask()
@@ -262,14 +265,43 @@ async def test_a_worker_that_keeps_crashing_is_tried_less_and_less_and_holds_no_
     assert _refused(port)
     for wait, nominal in zip(_waits(house.log), [0, 0.25, 0.5, 1, 2], strict=False):
         assert nominal * 0.79 <= wait <= nominal * 1.21
-    assert len({child.pid for child in house.state.children if child.role != "worker"}) == 2
+    assert len({child.pid for child in house.state.children if child.role in ("hub", "telemetry")}) == 2
     crash.unlink()
     await until(lambda: not _refused(port))
     assert "worker 0" in await house.ask()
 
 
-def _waits(log: str) -> list[float]:
-    return [float(wait) for wait in re.findall(r"child_ended child=worker-0 .*again_in_s=([\d.]+)", log)]
+async def test_a_process_on_demand_starts_when_somebody_knocks_and_again_after_its_death(start: Open) -> None:
+    house = await start()
+    assert house.child("litellm").pid == 0
+    assert "litellm 0" in await house.ask(at=house.places.litellm)
+    first = house.child("litellm").pid
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: house.child("litellm").restarts == 1)
+    assert house.child("litellm").pid == 0
+    assert "litellm 0" in await house.ask(at=house.places.litellm)
+    assert house.child("litellm").pid not in (0, first)
+    await house.gone_after(signal.SIGTERM)
+    assert not house.places.litellm.exists()
+
+
+async def test_a_process_on_demand_that_cannot_start_keeps_nobody_waiting(start: Open) -> None:
+    house = await start()
+    crash = house.places.data / "crash-litellm"
+    crash.touch()
+    reader, writer = await house.connect(house.places.litellm)
+    with contextlib.suppress(ConnectionError):
+        assert await reader.read() == b""
+    writer.close()
+    assert not is_answered(house.places.litellm)
+    assert len(_waits(house.log, "litellm")) >= 4
+    crash.unlink()
+    await until(lambda: is_answered(house.places.litellm))
+    assert "litellm 0" in await house.ask(at=house.places.litellm)
+
+
+def _waits(log: str, child: str = "worker-0") -> list[float]:
+    return [float(wait) for wait in re.findall(rf"child_ended child={child} .*again_in_s=([\d.]+)", log)]
 
 
 async def test_workers_start_when_prices_exist_even_if_telemetry_is_not_ready(
@@ -309,11 +341,11 @@ async def test_a_port_in_use_is_named_with_the_remedy(start: Open, option: int) 
         assert "Traceback" not in house.log
 
 
-@pytest.mark.parametrize("role", ["hub", "telemetry", "worker"])
+@pytest.mark.parametrize("role", ["hub", "telemetry", "worker", "litellm"])
 async def test_a_role_runs_alone(start: Open, role: str) -> None:
     house = await start(role=role, wait=False)
     places = house.places
-    at = {"hub": places.hub, "telemetry": places.telemetry, "worker": places.worker(0)}[role]
+    at = places.worker(0) if role == "worker" else places.run / f"{role}.sock"
     await until(lambda: is_answered(at))
     assert f"{role} 0 {house.process.pid}" in await house.ask(at=at)
     if role == "worker":

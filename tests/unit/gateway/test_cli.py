@@ -13,6 +13,10 @@ import msgspec
 import pytest
 
 from gateway import cli, config
+from gateway.control.migrate import migrate
+from gateway.control.records import Act, Draft, Rules, Secret
+from gateway.control.sql_store import SqlStore
+from gateway.control.sqlite import Sqlite
 from gateway.places import Places
 from gateway.processes import supervisor
 from gateway.processes.doors import StartRefused
@@ -157,6 +161,39 @@ def test_a_container_makes_its_first_key_and_shows_it_once(tidegate, started, mo
     assert [key in note for note in notes] == [True]
     assert later == []
     assert stat.S_IMODE((tmp_path / "data/secrets/first-key").stat().st_mode) == 0o600
+
+
+def test_other_machines_are_answered_once_somebody_has_a_virtual_key(tidegate, started, tmp_path):
+    code, _, complaint = tidegate("serve", "--host", "0.0.0.0", "--data-dir", "d")
+    assert (code, started) == (1, [])
+    assert "refusing to start" in complaint
+
+    issue_offline(tmp_path / "d" / "control.sqlite")
+    tidegate("serve", "--host", "0.0.0.0", "--data-dir", "d")
+    ((_, settings, _, notes),) = started
+    assert (settings.server.host, notes) == ("0.0.0.0", [])
+
+
+def test_a_file_without_keys_lets_nobody_in_from_elsewhere(tidegate, started, tmp_path):
+    migrate(Sqlite(tmp_path / "control.sqlite"), 1)
+
+    assert tidegate("serve", "--host", "0.0.0.0", "--data-dir", str(tmp_path))[0] == 1
+    assert started == []
+
+
+def test_keys_need_a_house_that_is_up(tidegate):
+    for words in (("keys", "list"), ("keys", "create", "ci"), ("audit",)):
+        code, out, complaint = tidegate(*words)
+        assert (code, out) == (1, "")
+        assert "start `tidegate serve`" in complaint
+
+
+def issue_offline(path: Path) -> None:
+    database = Sqlite(path)
+    migrate(database, 1)
+    draft = Draft(id="key_1", name="ci", owner="", project="p", environment="prod", rules=Rules())
+    SqlStore(database).create(draft, Secret("00", "tg-", 1), Act("me", 1))
+    database.close()
 
 
 @pytest.mark.parametrize("role", ["worker", "hub", "telemetry"])

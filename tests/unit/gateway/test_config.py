@@ -8,6 +8,7 @@ import pytest
 from gateway import config
 from gateway.config import ConfigError
 from gateway.places import Places
+from gateway.principal import SCOPES
 from gateway.settings import Key, ProviderSettings, Server, Settings
 
 CATALOG = {"openai": "OPENAI_API_KEY", "groq": "GROQ_API_KEY", "ollama": ""}
@@ -80,6 +81,7 @@ def test_every_variable_sets_its_setting(load):
         "TIDEGATE_PORT": "5",
         "TIDEGATE_WORKERS": "6",
         "TIDEGATE_CLICKHOUSE_URL": "http://c:8123/d",
+        "TIDEGATE_CONTROL_URL": "postgresql://u:p@c/d",
         "TIDEGATE_OPENAI_BASE_URL": "http://o/v1",
     }
     settings = load("", environ)
@@ -197,6 +199,11 @@ def test_hashes_are_kept_in_lower_case(load):
         ("journal: {keep_consumed_s: -1}", [(1, "journal.keep_consumed_s")]),
         ("journal: {segment_mb: 9, quota_mb: 8}", [(1, "journal.segment_mb")]),
         ("clickhouse: {url: 'clickhouse://h:9000'}", [(1, "clickhouse.url")]),
+        ("control: {url: 'mysql://h/db'}", [(1, "control.url")]),
+        ("control: {max_stale_s: 0}", [(1, "control.max_stale_s")]),
+        (f"keys: [{{name: a, hash: {HASH}, scopes: []}}]", [(1, "keys[0].scopes")]),
+        (f"keys: [{{name: a, hash: {HASH}, users: [ada]}}]", [(1, "keys[0].users")]),
+        (f"keys: [{{name: a, hash: {HASH}, models: ['']}}]", [(1, "keys[0].models")]),
         (
             "memory:\n  deadline_ms: 0\n  budget_tokens: -1",
             [(2, "memory.deadline_ms"), (3, "memory.budget_tokens")],
@@ -302,6 +309,7 @@ def test_the_first_start_makes_a_key_that_only_its_owner_can_read(tmp_path):
     assert file.read_text() == key + "\n"
     assert [one.hash for one in settings.keys] == [config.hash_key(key)]
     assert config.first_key(public, places(tmp_path)) == (settings, None)
+    assert settings.keys[0].scopes == SCOPES, "who holds it owns the installation"
 
 
 def test_a_start_killed_while_writing_the_key_does_not_stop_the_next(tmp_path):

@@ -6,9 +6,12 @@ import hashlib
 
 import pytest
 
-from gateway.errors import Forbidden, Unauthenticated
+from gateway.errors import Forbidden, Unauthenticated, Unavailable
+from gateway.keyring import Keyring
+from gateway.principal import SCOPES
 from gateway.settings import Cors, Key, Server, Settings
 from gateway.stages.auth import Auth
+from tests.fakes.keys import HandClock, digest, page, row
 
 KEY = "tg-0123456789"
 
@@ -100,6 +103,52 @@ def test_a_configured_origin_may_read_the_answer() -> None:
         auth(settings).admit({b"host": b"localhost", b"origin": b"https://app.example"})
         == b"https://app.example"
     )
+
+
+def test_a_key_of_the_settings_may_do_what_they_say() -> None:
+    key = Key(
+        name="ci",
+        hash=hashlib.sha256(KEY.encode()).hexdigest(),
+        scopes=("call",),
+        models=("a",),
+        memory="off",
+    )
+    principal, _ = auth(Settings(keys=(key,))).identify({b"x-api-key": KEY.encode()})
+
+    assert (principal.scopes, principal.models, principal.memory) == (("call",), ("a",), "off")
+
+
+def test_the_first_virtual_key_closes_open_mode_and_its_end_does_not_open_it_again() -> None:
+    ring = Keyring({}, HandClock())
+    door = Auth(Settings(), fingerprint_secret=b"secret", keyring=ring)
+    assert door.identify({})[0].open
+    assert door.identify({})[0].scopes == SCOPES
+
+    assert ring.take(page(0, 1, row("key_1", KEY)))
+    with pytest.raises(Unauthenticated) as missing:
+        door.identify({})
+    assert missing.value.code == "missing_api_key"
+    assert door.identify({b"x-api-key": KEY.encode()})[0].key_id == "key_1"
+    assert door.known(digest(KEY).hex()) is not None
+    assert ring.take(page(1, 2, row("key_1", KEY, revoked=True)))
+    for headers in ({}, {b"x-api-key": KEY.encode()}):
+        with pytest.raises(Unauthenticated):
+            door.identify(headers)
+
+
+def test_what_other_machines_reach_is_never_open() -> None:
+    public = Auth(Settings(server=Server(host="0.0.0.0")), fingerprint_secret=b"secret")
+
+    assert not public.open
+    with pytest.raises(Unauthenticated):
+        public.identify({})
+
+
+def test_who_may_not_have_heard_of_the_keys_lets_nobody_in_and_calls_nobody_wrong() -> None:
+    door = Auth(Settings(), fingerprint_secret=b"s", keyring=Keyring({}, HandClock(), certain=False))
+    for headers in ({}, {b"x-api-key": KEY.encode()}):
+        with pytest.raises(Unavailable):
+            door.identify(headers)
 
 
 def test_with_keys_any_host_is_answered() -> None:

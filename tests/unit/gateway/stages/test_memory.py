@@ -98,6 +98,7 @@ def exchange(
     user: str = "ada",
     agent: str = "",
     store: Literal["full", "metadata", "none"] = "full",
+    allowed: Literal["on", "read", "write", "off"] = "on",
 ) -> Exchange:
     wire = wire or OpenAIChat()
     made = Exchange(
@@ -108,7 +109,7 @@ def exchange(
         client=cast("Client", Caller()),
         started_at_us=1,
         started_ns=1,
-        principal=Principal(key_id="k", project="p", store=store),
+        principal=Principal(key_id="k", project="p", store=store, memory=allowed),
         identity=Identity(event_id="e", user_id=user, agent_id=agent, environment="prod"),
     )
     if isinstance(wire, OpenAIChat):
@@ -188,6 +189,17 @@ async def test_the_header_wins_over_the_setting(link: LinkClient, switch: bytes)
 
     assert (said.memory.status, said.memory_switch) == ("injected", switch.decode().strip().lower())
     assert (silent.memory.status, silent.memory_switch) == ("skipped:off", "off")
+
+
+async def test_a_key_narrows_what_the_header_asks_for(link: LinkClient) -> None:
+    asked = {b"x-tidegate-memory": b"on"}
+    reading = await recalled(link, exchange(headers=asked, allowed="read"))
+    writing = await recalled(link, exchange(headers=asked, allowed="write"))
+    neither = await recalled(link, exchange(headers={b"x-tidegate-memory": b"write"}, allowed="read"))
+
+    assert (reading.memory.status, reading.memory_switch) == ("injected", "read")
+    assert (writing.memory.status, writing.memory_switch) == ("skipped:write", "write")
+    assert (neither.memory.status, neither.memory_switch) == ("skipped:off", "off")
 
 
 async def test_without_memory_nothing_is_said_of_it(link: LinkClient, hub: Hub) -> None:

@@ -99,8 +99,13 @@ class House:
         self._folder = folder
         self.journal = Journal(folder, writer="w", reserve_bytes=1 << 20, **changes)
         self.counted: list[tuple[Call, Outcome]] = []
+        self.refused: list[str] = []
         self.recorder = Recorder(
-            self.journal, Clock(), version="9.9", count=lambda call, how: self.counted.append((call, how))
+            self.journal,
+            Clock(),
+            version="9.9",
+            count=lambda call, how: self.counted.append((call, how)),
+            refused=self.refused.append,
         )
 
     def frames(self) -> list[Frame]:
@@ -228,7 +233,7 @@ def test_a_call_refused_before_it_was_opened_is_settled_with_its_error(house: Ho
     assert (how.provider, how.attempts, how.overhead_us) == ("", (), 100)
 
 
-def test_a_call_the_journal_has_no_room_for_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_call_the_journal_has_no_room_for_is_refused_counted_and_leaves_nothing(tmp_path: Path) -> None:
     house = House(tmp_path, quota_bytes=1)
     made = exchange()
 
@@ -239,6 +244,7 @@ def test_a_call_the_journal_has_no_room_for_is_refused_and_leaves_nothing(tmp_pa
 
     assert house.frames() == []
     assert house.counted == []
+    assert house.refused == ["journal_full"]
     house.journal.close()
 
 
