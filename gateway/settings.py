@@ -185,6 +185,8 @@ class Journal(Section, frozen=True):
     quota_mb: int = 4096
     reserve_mb: int = 64
     """Kept allocated, so that calls already admitted can always be settled."""
+    when_full: Literal["block", "drop_payloads"] = "block"
+    """Without room: refuse calls, or take them without keeping their bodies while half of the reserve is left."""
     keep_consumed_s: float = 600
 
 

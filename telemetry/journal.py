@@ -7,8 +7,9 @@ as each write gives the interpreter's lock away and has to win it back. The thre
 bodies, and ten times a second for fsync.
 
 A full disk and a used-up quota are one state, `blocked`: no call is opened (`DiskFull`), payloads are dropped
-and counted, and settlements of calls already open go on, into space kept allocated for them. The thread looks
-every second whether there is room again.
+and counted, and settlements of calls already open go on, into space kept allocated for them. With `drop_payloads` calls
+are opened without their bodies as long as half of that space is left. The thread looks every second whether there is
+room again.
 
 fsync   interval: every 100 ms in the thread; always: before `open` and `settle` return, and after each large body;
         off: when the journal is closed.
@@ -35,6 +36,7 @@ from telemetry.redact import replace_secrets
 from telemetry.segment_writer import DISK_FULL, Reserve, SegmentWriter, sweep, sync_folder
 
 Fsync = Literal["interval", "always", "off"]
+WhenFull = Literal["block", "drop_payloads"]
 
 CUT_BYTES = 1024 * 1024
 """How much of a body is kept."""
@@ -110,6 +112,7 @@ class Journal:
         segment_bytes: int = 64 * 1024 * 1024,
         quota_bytes: int = 4096 * 1024 * 1024,
         reserve_bytes: int = 64 * 1024 * 1024,
+        when_full: WhenFull = "block",
         cut_bytes: int = CUT_BYTES,
         redact: Redact = replace_secrets,
         now_ns: Callable[[], int] = time.time_ns,
@@ -117,7 +120,8 @@ class Journal:
     ) -> None:
         self._folder = folder
         self._interval, self._always = fsync == "interval", fsync == "always"
-        self._quota = quota_bytes
+        self._quota, self._spare = quota_bytes, reserve_bytes // 2
+        self._drops = when_full == "drop_payloads"
         self._cut_bytes = cut_bytes
         self._redact = redact
         self._now_ns = now_ns
@@ -149,13 +153,16 @@ class Journal:
 
         Raises ValueError, TypeError or OverflowError for a call that msgpack cannot hold.
         """
-        if not self.payload_room():
+        if not (self.payload_room() or self._spares()):
             raise DiskFull("the journal has no room")
         packed = frames.pack(call)
         opened = frames.opened(packed)
         behind = self._small("request", call, request)
         try:
-            self._append(opened, behind)
+            try:
+                self._append(opened, behind)
+            except OSError as error:
+                self._append_sparingly(opened, behind, error)
             if self._always:
                 self._sync()
         except OSError as error:
@@ -208,6 +215,11 @@ class Journal:
         """Say whether bodies are being kept; if not, a call's row says `capture: lost`."""
         return not self._full and self._others + self._segment.total < self._quota
 
+    def _spares(self) -> bool:
+        """Say whether calls are opened without their bodies now."""
+        within = self._others + self._segment.total < self._quota + self._spare
+        return self._drops and within and self._reserve.size > self._spare
+
     def flush(self) -> None:
         """Write every body that was queued before this was called."""
         self._drain(until=0)
@@ -219,7 +231,7 @@ class Journal:
         with self._lock:
             return Status(
                 last_success_us=self._last_success_ns // 1000,
-                blocked=not self.payload_room(),
+                blocked=not (self.payload_room() or self._spares()),
                 backlog_bytes=self._queued - self._done,
                 frames=self._frames,
                 lost=self._lost,
@@ -274,6 +286,23 @@ class Journal:
             if not self._dirty:
                 self._dirty = True
                 self._wake.set()  # the thread begins to count down to the next fsync
+
+    def _append_sparingly(self, opened: bytes, behind: bytes, error: OSError) -> None:
+        """Write a call that was refused, without what was behind it; raise OSError if bodies are not to be dropped.
+
+        Half of the reserve stays for settlements.
+        """
+        while self._drops and error.errno in DISK_FULL and self._reserve.size > self._spare:
+            self._reserve.give_up_some()
+            try:
+                self._append(opened)
+            except OSError as again:
+                error = again
+            else:
+                with self._lock:
+                    self._dropped += bool(behind)
+                return
+        raise error
 
     def _append_at_any_cost(self, settled: bytes, behind: bytes, error: OSError) -> None:
         """Write a settlement that was refused, without what was behind it, into the reserve if need be."""

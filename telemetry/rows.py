@@ -6,6 +6,7 @@ comes from. Ints are not squeezed into their column: a value that does not fit r
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ Preview = Callable[[str, str, bytes], str]
 """(surface, content type, body) -> what a list shows of it."""
 
 PREVIEW_CHARS = 300
+
+logger = logging.getLogger(__name__)
 
 _text = pa.string()
 _bytes = pa.binary()
@@ -200,10 +203,19 @@ def _span(call: Call, outcome: Outcome, origin: str) -> Row:
 
 
 def _payload(kind: Literal["request", "answer"], payload: Payload, origin: str, preview: Preview) -> Row:
-    shown = preview(payload.surface, payload.content_type, payload.body)[:PREVIEW_CHARS]
+    shown = _shown(payload, preview)
     values = (
         *(payload.project, payload.environment, payload.call_id, kind, payload.started_at_us),
         *(payload.surface, payload.content_type, shown, payload.body),
         *(payload.bytes_total or len(payload.body), payload.sha256, payload.redactions, origin),
     )
     return Row("span_payloads", payload.call_id, payload.started_at_us, kind, values)
+
+
+def _shown(payload: Payload, preview: Preview) -> str:
+    try:
+        return preview(payload.surface, payload.content_type, payload.body)[:PREVIEW_CHARS]
+    except Exception as error:  # noqa: BLE001 - a body that nobody foresaw costs its own preview, not the rows behind it
+        told = {"call_id": payload.call_id, "surface": payload.surface, "error": type(error).__name__}
+        logger.warning("preview_failed", extra=told)  # its words may hold the body's
+        return ""

@@ -153,6 +153,11 @@ class Reserve:
         self._target = size
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
+    @property
+    def size(self) -> int:
+        """How much is allocated now."""
+        return os.fstat(self._fd).st_size
+
     def fill(self) -> None:
         """Allocate what is missing; OSError if the disk has not got it."""
         size = os.fstat(self._fd).st_size

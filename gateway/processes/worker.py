@@ -129,6 +129,7 @@ class Worker:
             segment_bytes=settings.journal.segment_mb * MB,
             quota_bytes=settings.journal.quota_mb * MB,
             reserve_bytes=settings.journal.reserve_mb * MB,
+            when_full=settings.journal.when_full,
         )
         self._link = LinkClient(str(places.link), clock=clock)
         self._link.subscribe("models", self._learn_models)

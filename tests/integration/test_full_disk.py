@@ -132,6 +132,31 @@ def test_on_a_full_disk_calls_are_refused_and_taken_again_when_there_is_room(
     agree(gateway, heard)
 
 
+def test_if_bodies_may_be_dropped_calls_go_on_and_their_rows_say_so(disk: Path, tmp_path: Path) -> None:
+    journal = {"reserve_mb": 32, "segment_mb": 4, "when_full": "drop_payloads"}
+    with Tidegate(tmp_path / "house", {"data_dir": str(disk / "data"), "journal": journal}) as gateway:
+        call(gateway, "sandbox/echo", event="before")
+        gateway.await_calls(1, event_id="before")
+        filler = Filler(disk)
+
+        def dropped() -> bool:
+            filler.fill()
+            assert call(gateway, "sandbox/echo", event="full").answered
+            return metric(gateway, "tidegate_journal_dropped_payloads") > 0
+
+        eventually(dropped, what="a body to be dropped")
+        assert metric(gateway, "tidegate_journal_blocked") == 0
+        for number in range(20):
+            assert call(gateway, "sandbox/echo", event=f"full-{number}").answered
+
+        filler.free()
+        for number in range(20):
+            (row,) = gateway.await_calls(1, event_id=f"full-{number}")
+            assert (row["status"], row["capture"]) == ("ok", "lost")
+        assert metric(gateway, "tidegate_journal_lost") == 0
+        eventually(lambda: ready(gateway) == (200, "ready"), what="readiness")
+
+
 def agree(gateway: Tidegate, heard: list[Heard]) -> None:
     """Answered calls are in the ledger once, refused ones not at all, and no frame is half there."""
     answered = {one.event for one in heard if one.answered}

@@ -196,6 +196,38 @@ def test_no_call_is_opened_beyond_the_quota_but_open_ones_are_settled(make: Make
     assert len(found) == 2 * opened + 1
 
 
+def test_bodies_may_be_dropped_so_that_calls_go_on_until_half_of_the_reserve_is_used(
+    make: Make, tmp_path: Path
+) -> None:
+    journal = make(quota_bytes=5000, reserve_bytes=8000, when_full="drop_payloads")
+    until(lambda: (tmp_path / "w.reserve").stat().st_size == 8000)
+    opened = 0
+    while not journal.status().blocked:
+        journal.open(call(str(opened)), body(b"said"))
+        opened += 1
+    with pytest.raises(DiskFull):
+        journal.open(call("one too many"))
+    assert 9000 <= journal.status().folder_bytes < 9500
+    for number in range(opened):
+        journal.settle(call(str(number)), OK)
+    found = frames(tmp_path)
+    kept = sum(isinstance(frame, Request) for frame in found)
+    status = journal.status()
+    assert 0 < kept < opened == sum(isinstance(frame, Settled) for frame in found)
+    assert (status.lost, status.dropped_payloads) == (0, opened - kept)
+
+
+def test_on_a_full_disk_a_call_is_opened_without_its_body_if_bodies_may_be_dropped(
+    make: Make, tmp_path: Path, failing: Callable[[int, int], None]
+) -> None:
+    journal = make(when_full="drop_payloads")
+    until(lambda: (tmp_path / "w.reserve").stat().st_size > 0)
+    failing(errno.ENOSPC, 1)
+    journal.open(call(), body(b"no room for it"))
+    assert frames(tmp_path) == [Opened(call())]
+    assert (journal.status().lost, journal.status().dropped_payloads) == (0, 1)
+
+
 def test_the_quota_counts_all_writers_and_sees_when_segments_went(make: Make, tmp_path: Path) -> None:
     other = tmp_path / segments.name("other", 0)
     other.write_bytes(bytes(10_000))

@@ -130,6 +130,17 @@ def test_payloads_know_their_call_and_have_a_preview() -> None:
         assert row["preview"] == ("größer " * 200)[:300]
 
 
+def test_a_preview_that_fails_costs_itself_only(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(surface: str, content_type: str, body: bytes) -> str:
+        raise ZeroDivisionError(body.decode())
+
+    row = row_of(Request(payload(1, b"nobody may log this")), origin="o", preview=fail)
+
+    assert plain(row)["preview"] == ""
+    assert [record.message for record in caplog.records] == ["preview_failed"]
+    assert "nobody may log this" not in caplog.text
+
+
 def test_the_preview_is_somebody_elses_business() -> None:
     def shout(surface: str, content_type: str, body: bytes) -> str:
         return f"{surface}|{content_type}|{len(body)}" + "!" * 1000
