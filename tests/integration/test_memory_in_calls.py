@@ -146,7 +146,7 @@ def test_a_slow_hub_costs_its_deadline_and_no_more(house: House) -> None:
 
     assert time.monotonic() - began < 10  # the hub would take 30 s
     assert (reply.status, memory_of(reply)["status"]) == (200, "timeout")
-    assert float(memory_of(reply)["latency-ms"]) >= DEADLINE_MS
+    assert float(memory_of(reply)["latency-ms"]) >= DEADLINE_MS - 1  # uvloop counts whole milliseconds
     (call,) = house.tidegate.await_calls(1, event_id="slow")
     assert (call["memory"]["status"], call["memory"]["ids"]) == ("timeout", [])
     assert memory_of(house.ask("ada"))["status"] == "injected"
