@@ -6,8 +6,10 @@ made for; in open mode, where everybody is this machine's user, the client's own
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import parse_qs
 
 import msgspec
@@ -25,6 +27,8 @@ from gateway.wire.openai_responses import KeptResponse
 
 HUB_S = 2.0
 """As long as an answer waits until its id is written down, or a question for the hub's reply."""
+INLINE_BYTES = 32 * 1024
+"""Packing more than this, or unpacking so much, takes a good part of a millisecond."""
 NOT_KEPT = (b"x-tidegate-warning", b"response_not_kept")
 """On an answer whose id will not be known later."""
 
@@ -55,9 +59,8 @@ class KeptStage:
             if kept is not None:
                 _follow(exchange, kept)
             if kept is not None and kept.held:
-                held = unpacked(kept.held)
                 body = exchange.adapted or exchange.body
-                exchange.adapted = with_history(body, [*held.input, *output_items(held.response)])
+                exchange.adapted = await _aside(partial(_continued, body, kept.held), len(kept.held))
             else:
                 plan = _pinned(plan, kept.deployment if kept is not None else "")
             if not plan.deployments:
@@ -133,7 +136,8 @@ class KeptStage:
         """Keep here what no provider keeps: the response, and the conversation up to it."""
         if exchange.principal.store != "full":
             return
-        held = Held(input=input_items(exchange.adapted or exchange.body), response=final_response(last))
+        body = exchange.adapted or exchange.body
+        held = await _aside(partial(_held, body, last), len(body) + len(last))
         assert exchange.reading is not None, "an answer came"
         response_id = exchange.reading.finding().response_id
         kept = Kept(
@@ -142,7 +146,7 @@ class KeptStage:
             key=exchange.principal.key_id,
             user=exchange.identity.user_id,
             thread=exchange.identity.thread_id or response_id,
-            held=held.packed(),
+            held=held,
         )
         await self._tell(PUT, kept)
 
@@ -159,6 +163,22 @@ class KeptStage:
             return False
         self._trouble = ""
         return done is True
+
+
+async def _aside(work: Callable[[], bytes], size: int) -> bytes:
+    """Do it in a thread if there is so much of it that others would have to wait."""
+    return work() if size <= INLINE_BYTES else await asyncio.to_thread(work)
+
+
+def _continued(body: bytes, held: bytes) -> bytes:
+    """Return the request with the conversation that is held here before its input."""
+    before = unpacked(held)
+    return with_history(body, [*before.input, *output_items(before.response)])
+
+
+def _held(body: bytes, last: bytes) -> bytes:
+    """Return what is to be held of a request and its answer's last part."""
+    return Held(input=input_items(body), response=final_response(last)).packed()
 
 
 def _follow(exchange: Exchange, kept: Kept) -> None:
