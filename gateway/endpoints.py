@@ -45,7 +45,7 @@ KEYS_STALE = {"keys_stale": "true"}
 EXPOSED = (
     b"x-request-id, x-tidegate-call-id, x-tidegate-event-id, x-tidegate-memory-status, "
     b"x-tidegate-memory-ids, x-tidegate-memory-tokens, x-tidegate-memory-latency-ms, x-tidegate-warning, "
-    b"x-should-retry, retry-after"
+    b"x-tidegate-dropped-params, x-tidegate-variant, x-should-retry, retry-after"
 )
 
 

@@ -172,6 +172,7 @@ def test_a_web_page_may_read_what_was_remembered(house: House) -> None:
 
     exposed = reply.headers["access-control-expose-headers"].split(", ")
     assert {PREFIX + name for name in ("status", "ids", "tokens", "latency-ms")} <= set(exposed)
+    assert {"x-tidegate-dropped-params", "x-tidegate-variant", "x-tidegate-warning"} <= set(exposed)
 
 
 @pytest.mark.parametrize("path", ["chat/completions", "responses"])
