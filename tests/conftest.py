@@ -9,9 +9,8 @@ import pytest
 import uvloop
 from hypothesis import settings
 
-# No deadline: a loaded machine is not a bug. Derandomised: the same examples for everybody; half of the usual number,
-# as there are hundreds of properties.
-settings.register_profile("ci", deadline=None, derandomize=True, max_examples=50)
+# No deadline: a loaded machine is not a bug. Derandomised: the same examples for everybody.
+settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci")
 
 

@@ -66,7 +66,6 @@ def check(rows: list[dict[str, Any]], callers: Callers, provider: Provider, stor
     assert not set(lost) & set(callers.answered)
 
 
-@pytest.mark.chaos  # a short storm of every quick run is in test_bills
 def test_whoever_is_killed_every_answered_call_is_in_the_ledger_once(tmp_path: Path) -> None:
     run_storm(tmp_path, [*VICTIMS, *["telemetry"] * 2], seed=20261121)
 
