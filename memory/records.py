@@ -14,6 +14,8 @@ Vector = NDArray[np.float32]
 """Of length one."""
 Event = Literal["ADD", "UPDATE", "DELETE"]
 Trust = Literal["user", "assistant", "tool", "document"]
+Operator = Literal["ADD", "UPDATE", "SUPERSEDE", "DELETE", "NONE"]
+Kind = Literal["fact", "preference", "event", "plan", "instruction", "episode", "procedure"]
 Terms = dict[int, int]
 """Hashed terms of a text and how often each occurs."""
 
@@ -49,6 +51,42 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
     content: bytes
     draft: Draft
+
+
+class Entity(msgspec.Struct, frozen=True):
+    """Somebody or something a memory is about."""
+
+    name: str
+    type: str = ""
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of one memory: decided by a model or a rule, verified in code, not yet applied."""
+
+    op: Operator
+    evidence: tuple[Evidence, ...]
+    """Never empty."""
+    occurred_at_us: int
+    target: str = ""
+    """Id of the memory that is changed; empty for ADD."""
+    text: str = ""
+    """Self-contained, in the language in which it was said."""
+    kind: Kind = "fact"
+    subject: str = ""
+    predicate: str = ""
+    object: str = ""
+    entities: tuple[Entity, ...] = ()
+    valid_from_us: int = 0
+    """0: since `occurred_at_us`."""
+    valid_to_us: int = 0
+    """0: still."""
+    negative: bool = False
+    """It says that something is not so."""
+    confidence: float = 1.0
+    sensitivity: str = ""
+    trust: Trust = "user"
+    quarantined: bool = False
+    """It reads like an instruction planted by somebody: kept and shown, never injected."""
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):

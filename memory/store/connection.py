@@ -12,8 +12,7 @@ import msgspec
 
 from memory.scope import Scope
 
-_SCHEMA = Path(__file__).with_name("schema.sql")
-_VERSION = 1
+_MIGRATIONS = Path(__file__).with_name("migrations")
 _BUSY_MS = 5000
 
 _VISIBLE = (
@@ -99,9 +98,14 @@ def as_list(values: Collection[object]) -> str:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring the file to the newest schema; each numbered file of `migrations` is applied once, whole or not at all."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > _VERSION:
+    steps = [(int(path.name[:4]), path) for path in sorted(_MIGRATIONS.glob("*.sql"))]
+    if version > steps[-1][0]:
         raise RuntimeError(f"the memory ledger is of a newer version ({version}) than this program knows")
-    if version == 0:
-        schema = _SCHEMA.read_text(encoding="utf-8")
-        connection.executescript(f"BEGIN IMMEDIATE;\n{schema}\nPRAGMA user_version = {_VERSION};\nCOMMIT;")
+    for number, path in steps:
+        if number > version:
+            statements = path.read_text(encoding="utf-8")
+            connection.executescript(
+                f"BEGIN IMMEDIATE;\n{statements}\nPRAGMA user_version = {number};\nCOMMIT;"
+            )
