@@ -1,21 +1,18 @@
-"""The pages as one ASGI application, put in front of the query API."""
+"""The pages in front of the query API; they are made when somebody opens the first one."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import AsyncExitStack
 
-from fastapi import FastAPI, Request
-from nicegui import ui
+from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboards.components.frame import LISTS
-from dashboards.pages import call, calls, costs, errors, event, events, people, steps
-from dashboards.reader import Reader, reader_for
+from dashboards.lists import LISTS
 from telemetry.store.base import Store
 
-_FOLDER = Path(__file__).parent
 _PREFIXES = ("/events/", "/calls/", "/_nicegui")
 _HEADERS = {
     # Vue compiles templates in the browser and NiceGUI's page starts with an inline script.
@@ -26,22 +23,52 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
 }
 
+Make = Callable[[Callable[[], Store | None], Callable[[], int]], FastAPI]
+
 
 class Pages:
     """Middleware: the lists, `/events/...` and `/calls/...` are pages, everything else is for the API behind."""
 
     def __init__(self, app: ASGIApp, *, store: Callable[[], Store | None], now_us: Callable[[], int]) -> None:
         self._api = app
-        self._pages = _application(reader_for(store, now_us))
+        self._store = store
+        self._now_us = now_us
+        self._making = asyncio.Lock()
+        self._pages: FastAPI | None = None
+        self._running = AsyncExitStack()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; of the process's start and end only NiceGUI wants to hear."""
-        if scope["type"] != "http":
-            await self._pages(scope, receive, send)
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "websocket":
+            await (await self._made())(scope, receive, send)
         elif _is_page(scope["path"]):
-            await self._pages(scope, receive, _guarded(send))
+            await (await self._made())(scope, receive, _guarded(send))
         else:
             await self._api(scope, receive, send)
+
+    async def _made(self) -> FastAPI:
+        async with self._making:
+            if self._pages is None:
+                make = await asyncio.to_thread(_load)
+                pages = make(self._store, self._now_us)
+                await self._running.enter_async_context(pages.router.lifespan_context(pages))
+                self._pages = pages
+        return self._pages
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Follow the process from its start to its end; only the pages have something to end."""
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await self._running.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _load() -> Make:
+    from dashboards.application import application  # noqa: PLC0415 - half a second and 40 MB, for those who look
+
+    return application
 
 
 def _is_page(path: str) -> bool:
@@ -57,21 +84,3 @@ def _guarded(send: Send) -> Send:
         await send(message)
 
     return guarded
-
-
-def _application(readers: Callable[[Request], Reader]) -> FastAPI:
-    for page in (events, event, calls, call, costs, people, errors, steps):
-        page.add(readers)
-    app = FastAPI(openapi_url=None)
-    ui.add_css((_FOLDER / "style.css").read_text(), shared=True)
-    ui.run_with(
-        app,
-        title="Tidegate",
-        favicon=_FOLDER / "icon.svg",
-        dark=None,
-        tailwind=False,
-        binding_refresh_interval=None,
-        gzip_middleware_factory=None,  # it would compress in the loop; browsers keep these files for a year
-        show_welcome_message=False,
-    )
-    return app

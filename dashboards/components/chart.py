@@ -36,7 +36,7 @@ def bars(values: Mapping[str, float | None], *, unit: str = "") -> ui.echart:
         "series": [
             {
                 "type": "bar",
-                "data": list(values.values()),
+                "data": [value or None for value in values.values()],  # nothing is no bar
                 "barMaxWidth": 28,
                 "itemStyle": {"color": "var(--accent)"},
                 "emphasis": {"disabled": True},

@@ -10,21 +10,11 @@ from urllib.parse import urlencode
 from fastapi import Request
 from nicegui import ui
 
+from dashboards.lists import LISTS
 from dashboards.reader import Reader
 from telemetry.answers import Refusal
 
 LIVE_S = 5.0
-LISTS = {
-    "/": "Events",
-    "/calls": "Calls",
-    "/costs": "Costs",
-    "/users": "Users",
-    "/threads": "Threads",
-    "/errors": "Errors",
-    "/steps": "Steps",
-}
-"""What the head of every page leads to."""
-
 _AGAIN_S = 2.0
 
 Content = Callable[[Reader], Awaitable[None]]
@@ -83,7 +73,7 @@ def _frame(path: str, *, signed_in: bool) -> Iterator[None]:
         link("Health", "/health/ready")
         link("Metrics", "/metrics")
         if signed_in:
-            link("Sign out", "/sign-out")
+            link("Account", "/account")
 
 
 def text(words: str, tag: str = "div", classes: str = "") -> ui.label:

@@ -142,6 +142,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     format: int
     version: str
     books: dict[str, msgspec.Raw]
+    settings: str = ""
+    """Digest of the settings it was made for."""
 
 
 LITELLM = "litellm"

@@ -17,12 +17,14 @@ import msgspec
 from gateway.clock import Clock, SystemClock
 from gateway.config import environment
 from gateway.places import Places
+from gateway.prices.compile import clouds, drop_others
 from gateway.processes.alone import alone
 from gateway.processes.children import PROGRAMS, Child, ChildState, Door, Programs
 from gateway.processes.doors import Claim, StartRefused, bind_public, bind_unix, check_port, make_private
 from gateway.processes.lifeline import Role, Seat, settings_file
 from gateway.processes.litellm_variables import variables
 from gateway.processes.log import log_to_stderr
+from gateway.processes.own_seals import check_master_key
 from gateway.settings import Settings
 from gateway.tasks import spawn
 
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 _WORKERS_WAIT_S = 10.0
 """Longest wait of the workers for the telemetry process, which compiles their price table."""
+_HUB_WAIT_S = 2.0
+"""And for the hub: they serve without it, but their first callers should not meet that."""
 _DRAIN_MARGIN_S = 2.0
 _LAST_WORDS_S = 5.0
 """What hub and telemetry get between SIGTERM and SIGKILL."""
@@ -95,6 +99,7 @@ class Supervisor:
 
     async def run(self) -> int:
         """Claim the data folder, open the doors, keep the children, and end them when told to."""
+        check_master_key(self._places, self._settings)
         claim = Claim(self._places.data)
         life_r, life_w = os.pipe()
         settings_fd = settings_file(self._settings)
@@ -181,9 +186,12 @@ class Supervisor:
             child.kill()
 
     async def _live(self) -> None:
+        settings = self._settings
+        drop_others(self._places.prices, settings.prices, clouds(settings))
         for child in [*self._hub, *self._telemetry, *self._litellm]:
             self._keep(child)
         await self._until(self._telemetry[0].ready, _WORKERS_WAIT_S, or_file=self._places.prices)
+        await self._until(self._hub[0].ready, _HUB_WAIT_S)
         if self._told_to_stop.is_set():
             return
         for child in self._workers:

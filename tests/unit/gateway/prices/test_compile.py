@@ -11,7 +11,8 @@ import pytest
 from genai_prices.data import providers
 
 from gateway.prices import compile as compiling
-from gateway.prices.compile import compile_table, installed_litellm_file, make_books
+from gateway.prices.books import make_books
+from gateway.prices.compile import compile_table, drop_others, installed_litellm_file
 from gateway.prices.table import FREE, PriceTable
 from gateway.providers.catalog import Catalog
 from gateway.settings import PriceOverride, PriceRates
@@ -268,3 +269,13 @@ def test_prices_stand_under_the_catalogs_names(installed, provider, model):
     assert row is not None
     assert row.rates["input_uncached"]
     assert provider in Catalog.load().rows
+
+
+def test_a_table_made_for_other_settings_is_removed_before_anybody_uses_it(tmp_path, spare):
+    path = tmp_path / "prices.msgpack"
+    compile_table(path, OWN, litellm_file=spare)
+    drop_others(path, OWN, {})
+    assert path.exists()
+    drop_others(path, OWN, {"bedrock-eu": "bedrock"})
+    assert not path.exists()
+    drop_others(path, OWN, {})
