@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import uvloop
 from hypothesis import settings
+
+from memory.sealed import UNSEALED
+from tests.fakes import memory_databases
+from tests.fakes.begun import place
+from tests.fakes.sealed import sealer
 
 # No deadline: a loaded machine is not a bug. Derandomised: the same examples for everybody.
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -23,3 +31,30 @@ def pytest_asyncio_loop_factories(
     """Run a module's async tests on the loops it names as `LOOPS = ("uvloop",)`; else on asyncio's."""
     names = getattr(getattr(item, "module", None), "LOOPS", ("asyncio",))
     return {name: LOOPS[name] for name in names}
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A ledger's database, on a server that starts with the first test that asks for it; `empty` it first."""
+    with memory_databases.server() as url:
+        if not url:
+            pytest.skip("Postgres is not installed")
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "sealed", "postgres"])
+def memory_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[memory_databases.Database]:
+    """Where a ledger may lie, empty; and one whose words are sealed."""
+    url = ""
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+        memory_databases.empty(url)
+    seals = sealer("*") if request.param == "sealed" else UNSEALED
+    made = memory_databases.Database(tmp_path, url, seals)
+    yield made
+    made.close()
+
+
+def pytest_sessionfinish() -> None:
+    """Remove what the houses of this run began from; xdist's own workers have nothing of this name."""
+    shutil.rmtree(place(os.getpid()), ignore_errors=True)

@@ -20,6 +20,7 @@ import msgspec
 import yaml
 
 from gateway.config import environment
+from tests.fakes.begun import begin
 
 T = TypeVar("T")
 
@@ -68,7 +69,9 @@ class Tidegate:
         *,
         env: Mapping[str, str] | None = None,
         module: str = "gateway",
+        fresh: bool = False,
     ) -> None:
+        """`fresh`: begin without tables, prices and model, as at the very first start."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
@@ -79,6 +82,8 @@ class Tidegate:
             **(config or {}),
         }
         self.data = Path(settings["data_dir"])
+        if not fresh and not self.data.exists():
+            begin(self.data, first_start, memory=settings["memory"].get("enabled", True))
         settings["server"] = {"port": self.port, **settings.get("server", {})}
         self.config = folder / "tidegate.yaml"
         self.config.write_text(yaml.safe_dump(settings))
@@ -218,3 +223,11 @@ def _role(pid: str) -> str:
         return ""
     words = command.split(b"gateway.processes.")
     return words[1].split(b"\0")[0].decode() if len(words) > 1 else ""
+
+
+def first_start(folder: Path) -> Path:
+    """Start a house in an empty folder and end it once all is made; return its data folder."""
+    with Tidegate(folder, {"memory": {"enabled": True}}, fresh=True) as house:
+        eventually(lambda: house.get("/health/ready").status == 200, what="the tables to be made")
+        eventually(lambda: "memory_" in house.log(), what="the model to be made")  # or to be found missing
+    return house.data
