@@ -1,0 +1,1 @@
+"""How many requests, tokens and calls at once: rules, and the authorities that count."""
