@@ -7,10 +7,19 @@ from functools import lru_cache
 
 from gateway.errors import Forbidden
 from gateway.principal import Memory, Principal, Scope
+from gateway.roles import opens
+from gateway.route_rules import READING, needs
 
-ADMIN_PATHS = ("/api/keys", "/api/projects", "/api/audit", "/api/admin")
+ADMIN_PATHS = (
+    *("/api/keys", "/api/projects", "/api/audit", "/api/admin"),
+    *("/api/people", "/api/me", "/api/teams", "/api/credentials", "/api/budgets", "/api/limits"),
+    "/api/apply",
+)
+"""What the hub's control API owns, with all below."""
 MEMORY_PATH = "/api/memories"
-_READING = ("GET", "HEAD", "OPTIONS")
+_MEMORY_READS = (f"{MEMORY_PATH}/search", f"{MEMORY_PATH}/list")
+"""Asked with a body, and changing nothing."""
+_LEDGER = ("read", "view", "costs", "write")
 
 
 @lru_cache(maxsize=4096)
@@ -21,23 +30,26 @@ def matches(patterns: tuple[str, ...], name: str) -> bool:
 
 def check_path(principal: Principal, method: str, path: str) -> None:
     """Raise Forbidden if the key does not open this path, which is not one of a model's calls."""
-    if _below(path, ADMIN_PATHS):
-        need(principal, "admin")
-    elif _below(path, (MEMORY_PATH,)):
+    needed = needs(method, path)
+    if needed == "memory":
         need(principal, "memory")
-        reads = method in _READING or path == f"{MEMORY_PATH}/search"
+        reads = method in READING or path in _MEMORY_READS
         if principal.memory not in ("on", "read" if reads else "write"):
             raise Forbidden(
                 f"this key may not {'read' if reads else 'change'} memories", code="memory_not_allowed"
             )
-    else:
-        need(principal, "read" if method in _READING else "write")
+    elif needed != "nothing" and needed != "a key":
+        need(principal, needed)
+        if principal.users and needed in _LEDGER:
+            raise Forbidden(
+                "this key is for some users only, and the ledger shows those of a whole project: use another key",
+                code="user_not_allowed",
+            )
 
 
 def need(principal: Principal, scope: Scope) -> None:
-    """Raise Forbidden if the key lacks the scope; the owner's opens what an admin's does."""
-    scopes = principal.scopes
-    if scope not in scopes and not (scope == "admin" and "owner" in scopes):
+    """Raise Forbidden if none of the key's scopes opens what needs this one."""
+    if scope not in principal.scopes and not opens(principal.scopes, scope):
         raise Forbidden(f"this key lacks the scope {scope!r}", code="scope_missing")
 
 
@@ -46,7 +58,3 @@ def narrowed(wanted: Memory, allowed: Memory) -> Memory:
     if allowed in ("on", wanted):
         return wanted
     return allowed if wanted == "on" else "off"
-
-
-def _below(path: str, roots: tuple[str, ...]) -> bool:
-    return any(path == root or path.startswith(f"{root}/") for root in roots)
