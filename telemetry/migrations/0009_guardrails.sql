@@ -1,0 +1,4 @@
+-- What the guardrails made of a call, as JSON, and whether its answer came from the cache of answers.
+ALTER TABLE spans
+    ADD COLUMN IF NOT EXISTS guardrails String CODEC(ZSTD(3)),
+    ADD COLUMN IF NOT EXISTS cache LowCardinality(String);
