@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
@@ -13,8 +14,8 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.control.records import Act, Draft, Key, Narrowing, Rules, Secret
-from gateway.control.records_thread import RecordsThread
-from gateway.control.store import ControlStore, KeyEnded
+from gateway.control.records_thread import Records
+from gateway.control.store import ControlStore, KeyEnded, SecretTaken
 from gateway.control.words import (
     AuditPage,
     IssuedKey,
@@ -39,7 +40,7 @@ MOST_RULES = 16 * 1024
 """Bytes of what one key may do: a page of many still fits into one message to the workers."""
 
 _RULES = Rules.__struct_fields__
-_CHANGEABLE = ("name", "owner", "expires_us")
+_CHANGEABLE = ("name", "owner", "team", "expires_us")
 
 
 class UnknownKey(GatewayError):
@@ -58,6 +59,14 @@ class KeyGone(GatewayError):
     type = "invalid_request_error"
 
 
+class KeyTaken(GatewayError):
+    """A key with this secret is there already, or was."""
+
+    status = 409
+    code = "key_exists"
+    type = "invalid_request_error"
+
+
 class Admin(msgspec.Struct, frozen=True):
     """Who asks. `within`: the only project they may touch; empty: all."""
 
@@ -70,7 +79,7 @@ class Keys:
 
     def __init__(
         self,
-        records: RecordsThread,
+        records: Records,
         told: Callable[[], Awaitable[None]],
         clock: Clock,
         *,
@@ -83,34 +92,39 @@ class Keys:
         self._surfaces = surfaces
         self._new_secret = new_secret
 
-    async def create(self, wanted: NewKey, admin: Admin) -> IssuedKey:
-        """Make a key; the answer is the only place where its secret ever stands."""
+    async def create(self, wanted: NewKey, admin: Admin, *, person: str = "") -> IssuedKey:
+        """Make a key; the answer is the only place where its secret ever stands. `person`: it is their own."""
         if admin.within and wanted.project != admin.within:
             raise Forbidden(f"this key administrates the project {admin.within!r} alone", param="project")
-        for field in ("name", "project", "environment", "owner"):
-            _check_text(field, getattr(wanted, field))
+        for field in ("name", "project", "environment", "owner", "team"):
+            check_text(field, getattr(wanted, field))
         now_us = self._clock.now_us()
         draft = Draft(
             id=_new_id(now_us),
             name=wanted.name,
             owner=wanted.owner,
+            team=wanted.team,
+            person=person,
             project=wanted.project,
             environment=wanted.environment,
             rules=Rules(**{field: getattr(wanted, field) for field in _RULES}),
             expires_us=self._expiry(wanted.expires_at, now_us),
         )
         self._check(draft.rules, admin)
-        text, secret = self._secret(now_us)
+        text, secret = self._secret(now_us, wanted.hash)
         act = _act(admin, now_us)
-        key = await self._records.do(lambda store: store.create(draft, secret, act))
+        try:
+            key = await self._records.do(lambda store: store.create(draft, secret, act))
+        except SecretTaken as error:
+            raise _taken() from error
         await self._told()
         return issued(key, text, now_us)
 
     async def change(self, key_id: str, patch: KeyPatch, admin: Admin) -> KeyAnswer:
         """Write what shall be different."""
         given = {field: value for field, value in _fields(patch).items() if value is not msgspec.UNSET}
-        for field in ("name", "owner"):
-            _check_text(field, given.get(field, "-"))
+        for field in ("name", "owner", "team"):
+            check_text(field, given.get(field, "-"))
         now_us = self._clock.now_us()
         if "expires_at" in given:
             given["expires_us"] = self._expiry(patch.expires_at, now_us)
@@ -135,7 +149,7 @@ class Keys:
         _check_reach(before, admin)
         if 0 < before.expires_us <= now_us:
             raise KeyGone("this key has expired: change expires_at first", param="id")
-        text, secret = self._secret(now_us)
+        text, secret = self._secret(now_us, rotation.hash)
         act, until_us = _act(admin, now_us), now_us + rotation.overlap_s * 1_000_000
         after = await self._changed(key_id, lambda store: store.rotate(key_id, secret, until_us, act))
         return issued(after, text, now_us)
@@ -196,12 +210,17 @@ class Keys:
             key = await self._records.do(work)
         except KeyEnded as error:
             raise KeyGone("this key was revoked; make another", param="id") from error
+        except SecretTaken as error:
+            raise _taken() from error
         if key is None:
             raise _unknown(key_id)
         await self._told()
         return key
 
-    def _secret(self, now_us: int) -> tuple[str, Secret]:
+    def _secret(self, now_us: int, given: str) -> tuple[str, Secret]:
+        """Return a new secret, or none and what stands for one that was made elsewhere."""
+        if given:
+            return "", Secret(digest=_digest(given), prefix="", created_us=now_us)
         text = self._new_secret()
         digest = hashlib.sha256(text.encode()).hexdigest()
         return text, Secret(digest=digest, prefix=text[:PREFIX_CHARS], created_us=now_us)
@@ -216,7 +235,7 @@ class Keys:
         """Raise BadRequest for what makes no sense, Forbidden for what this admin may not give."""
         for field in ("models", "users", "surfaces"):
             for pattern in getattr(rules, field):
-                _check_text(field, pattern)
+                check_text(field, pattern)
         if len(msgspec.json.encode(rules)) > MOST_RULES:
             raise BadRequest(
                 f"models, users and surfaces: together at most {MOST_RULES} bytes", code="invalid_value"
@@ -239,6 +258,21 @@ class Keys:
             )
 
 
+def _digest(given: str) -> str:
+    if re.fullmatch(r"[0-9a-fA-F]{64}", given) is None:
+        what = "this is the key itself, not its hash" if given.startswith("tg-") else "not a SHA-256 in hex"
+        raise BadRequest(
+            f"hash: {what}. Give the 64 digits that `tidegate key` prints with a key",
+            code="invalid_value",
+            param="hash",
+        )
+    return given.lower()
+
+
+def _taken() -> KeyTaken:
+    return KeyTaken("hash: a key of this secret is there already, or was: make another secret", param="hash")
+
+
 def _fields(patch: KeyPatch) -> dict[str, Any]:
     return {name: getattr(patch, name) for name in patch.__struct_fields__}
 
@@ -249,7 +283,8 @@ def _check_reach(key: Key, admin: Admin) -> None:
         raise Forbidden("only who administrates all projects may touch a key with the scope 'owner'")
 
 
-def _check_text(field: str, text: object) -> None:
+def check_text(field: str, text: object) -> None:
+    """Raise BadRequest for a name that looks like another one, or like nothing."""
     if not isinstance(text, str) or not text.isprintable() or text != text.strip():
         raise BadRequest(
             f"{field}: write it without control characters, and without spaces around it",

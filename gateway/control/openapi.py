@@ -29,6 +29,8 @@ class Operation(NamedTuple):
     gives: type[msgspec.Struct] | None
     status: int = 200
     parameters: tuple[Parameter, ...] = ()
+    most_bytes: int = 64 * 1024
+    """Of the body."""
 
 
 def document(title: str, operations: Iterable[Operation], problem: type[msgspec.Struct]) -> dict[str, Any]:

@@ -172,6 +172,7 @@ def row_of(key: Key) -> KeyRow:
         project=key.project,
         environment=key.environment,
         owner=key.owner,
+        team=key.team,
         scopes=rules.scopes,
         models=rules.models,
         users=rules.users,

@@ -52,6 +52,10 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     revoked_us: int
     secrets: tuple[Secret, ...] = ()
     """The current one last."""
+    team: str = ""
+    person: str = ""
+    """Whose own token it is. A person who signs in is a key as well, of the same id, and has a secret for each
+    session."""
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +68,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     environment: str
     rules: Rules
     expires_us: int = 0
+    team: str = ""
+    person: str = ""
 
 
 class Project(msgspec.Struct, frozen=True):
@@ -102,6 +108,8 @@ class Narrowing(msgspec.Struct, frozen=True, kw_only=True):
     project: str = ""
     environment: str = ""
     owner: str = ""
+    team: str = ""
+    person: str = ""
     before: str = ""
     """Id of the last one that was seen."""
     limit: int = 100

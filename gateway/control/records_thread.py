@@ -6,17 +6,33 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from gateway.clock import Clock
 from gateway.control.database import Database
 from gateway.control.migrate import migrate
-from gateway.control.records import Narrowing
 from gateway.control.sql_store import SqlStore
 from gateway.control.sqlite import Sqlite
 from gateway.control.store import ControlAway, ControlStore
 
 T = TypeVar("T")
+
+
+class Records(Protocol):
+    """What services need of the control records, wherever the work on them is done."""
+
+    @property
+    def there(self) -> bool:
+        """Whether there may be records: reading need not make a database."""
+        ...
+
+    async def do(self, work: Callable[[ControlStore], T]) -> T:
+        """Return what the work returns; raise what it raises, and ControlAway, MigrationError."""
+        ...
+
+    async def query(self, work: Callable[[Database], T]) -> T:
+        """Do the same with the database itself, for kinds of records that have a module of their own."""
+        ...
 
 
 class RecordsThread:
@@ -28,6 +44,7 @@ class RecordsThread:
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="control")
         self._opened: ControlStore | None = None
+        self._database: Database | None = None
 
     @property
     def there(self) -> bool:
@@ -38,6 +55,16 @@ class RecordsThread:
         """Return what the work returns; raise what it raises, and ControlAway, MigrationError."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._store()))
 
+    async def query(self, work: Callable[[Database], T]) -> T:
+        """Do the same with the database itself, for kinds of records that have a module of their own."""
+
+        def with_database() -> T:
+            self._store()
+            assert self._database is not None, "the store was opened"
+            return work(self._database)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, with_database)
+
     async def close(self) -> None:
         """Finish what is asked already and let go of the database."""
         if self._opened is not None:
@@ -46,28 +73,24 @@ class RecordsThread:
 
     def _store(self) -> ControlStore:
         if self._opened is None:
-            self._opened = open_store(self._path, self._url, self._clock)
+            database = _database(self._path, self._url)
+            migrate(database, self._clock.now_us())
+            self._database, self._opened = database, SqlStore(database)
         return self._opened
 
 
-def open_store(path: Path, url: str, clock: Clock) -> ControlStore:
-    """Open the records, and bring their tables up to date. Raises ControlAway, MigrationError."""
-    database = _database(path, url)
-    migrate(database, clock.now_us())
-    return SqlStore(database)
-
-
 def any_issued(path: Path, url: str, *, otherwise: bool) -> bool:
-    """Whether anybody was ever given a key; `otherwise`: what to say if the records cannot be read."""
+    """Whether anybody was ever given a key, or a password; `otherwise`: what to say if the records cannot be read."""
     if not url and not path.exists():
         return False
-    store = SqlStore(_database(path, url))
+    database = _database(path, url)
     try:
-        return bool(store.keys(Narrowing(limit=1)))
+        with database.read() as session:
+            return any(session.run(f"select 1 from {table} limit 1") for table in ("keys", "people"))  # noqa: S608
     except ControlAway:
         return otherwise
     finally:
-        store.close()
+        database.close()
 
 
 def _database(path: Path, url: str) -> Database:

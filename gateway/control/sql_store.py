@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
+from gateway.control.audit import SELECT, lines_of, log
 from gateway.control.database import Database, Row, Session
 from gateway.control.records import (
     Act,
@@ -18,12 +19,13 @@ from gateway.control.records import (
     Rules,
     Secret,
 )
-from gateway.control.store import KeyEnded
+from gateway.control.store import KeyEnded, SecretTaken
 from gateway.key_pages import Position
 
-_KEY = "id, revision, name, owner, project, environment, rules, created_us, expires_us, revoked_us"
+_KEY = (
+    "id, revision, name, owner, project, environment, rules, created_us, expires_us, revoked_us, team, person"
+)
 _SECRETS = "select key_id, digest, prefix, created_us, ends_us from secrets where key_id in ({})"
-_NEXT = "update control set revision = revision + 1 returning revision"
 _rules = msgspec.json.Decoder(Rules)
 
 
@@ -34,13 +36,14 @@ class SqlStore:
         self._database = database
 
     def create(self, draft: Draft, secret: Secret, act: Act) -> Key:
-        """Write a new key; its project and environment are made if they are new."""
+        """Write a new key; its project and environment are made if they are new. Raises SecretTaken."""
         with self._database.write() as session:
-            _found_place(session, draft.project, draft.environment, act)
+            found_place(session, draft.project, draft.environment, act)
             told = msgspec.to_builtins(draft.rules)
-            told |= {"name": draft.name, "owner": draft.owner, "environment": draft.environment}
+            told |= {"name": draft.name, "owner": draft.owner, "team": draft.team}
+            told |= {"environment": draft.environment}
             told |= {"expires_us": draft.expires_us, "prefix": secret.prefix}
-            revision = _log(session, act, "key.create", draft.id, draft.project, told)
+            revision = log(session, act, "key.create", draft.id, draft.project, told)
             key = Key(
                 id=draft.id,
                 revision=revision,
@@ -53,14 +56,16 @@ class SqlStore:
                 expires_us=draft.expires_us,
                 revoked_us=0,
                 secrets=(secret,),
+                team=draft.team,
+                person=draft.person,
             )
             rules = _text(key.rules)
             session.run(
-                f"insert into keys ({_KEY}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",  # noqa: S608 - a constant
+                f"insert into keys ({_KEY}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",  # noqa: S608 - a constant
                 *(key.id, revision, key.name, key.owner, key.project, key.environment),
-                *(rules, key.created_us, key.expires_us),
+                *(rules, key.created_us, key.expires_us, key.team, key.person),
             )
-            _add_secret(session, key.id, secret)
+            add_secret(session, key.id, secret)
             return key
 
     def change(self, key_id: str, decide: Callable[[Key], Key], act: Act) -> Key | None:
@@ -73,28 +78,36 @@ class SqlStore:
             told = _differences(before, after)
             if not told:
                 return before
-            revision = _log(session, act, "key.change", key_id, before.project, told)
+            revision = log(session, act, "key.change", key_id, before.project, told)
             session.run(
-                "update keys set revision = ?, name = ?, owner = ?, rules = ?, expires_us = ? where id = ?",
-                *(revision, after.name, after.owner, _text(after.rules), after.expires_us, key_id),
+                "update keys set revision = ?, name = ?, owner = ?, team = ?, rules = ?, expires_us = ? where id = ?",
+                *(
+                    revision,
+                    after.name,
+                    after.owner,
+                    after.team,
+                    _text(after.rules),
+                    after.expires_us,
+                    key_id,
+                ),
             )
             return msgspec.structs.replace(after, revision=revision)
 
     def rotate(self, key_id: str, secret: Secret, former_ends_us: int, act: Act) -> Key | None:
-        """Add a secret; those before it end at `former_ends_us`, or sooner if they do already."""
+        """Add a secret; those before it end at `former_ends_us`, or sooner if they do already. Raises SecretTaken."""
         with self._database.write() as session:
             key = _changeable(session, key_id, act)
             if key is None:
                 return None
             told = {"prefix": secret.prefix, "former_ends_us": former_ends_us}
-            revision = _log(session, act, "key.rotate", key_id, key.project, told)
+            revision = log(session, act, "key.rotate", key_id, key.project, told)
             session.run("update keys set revision = ? where id = ?", revision, key_id)
             session.run("delete from secrets where key_id = ? and ends_us between 1 and ?", key_id, act.at_us)
             session.run(
                 "update secrets set ends_us = ? where key_id = ? and (ends_us = 0 or ends_us > ?)",
                 *(former_ends_us, key_id, former_ends_us),
             )
-            _add_secret(session, key_id, secret)
+            add_secret(session, key_id, secret)
             return _find(session, key_id, act.within)
 
     def revoke(self, key_id: str, act: Act) -> Key | None:
@@ -103,7 +116,7 @@ class SqlStore:
             key = _find(session, key_id, act.within)
             if key is None or key.revoked_us:
                 return key
-            revision = _log(session, act, "key.revoke", key_id, key.project, {})
+            revision = log(session, act, "key.revoke", key_id, key.project, {})
             session.run(
                 "update keys set revision = ?, revoked_us = ? where id = ?", revision, act.at_us, key_id
             )
@@ -120,11 +133,13 @@ class SqlStore:
             "project = ?": which.project,
             "environment = ?": which.environment,
             "owner = ?": which.owner,
+            "team = ?": which.team,
+            "person = ?": which.person,
             "id < ?": which.before,
         }
         given = {condition: value for condition, value in wanted.items() if value}
-        where = f" where {' and '.join(given)}" if given else ""
-        sql = f"select {_KEY} from keys{where} order by id desc limit ?"  # noqa: S608 - constants, values apart
+        where = " and ".join(["person <> id", *given])  # who is signed in is no key
+        sql = f"select {_KEY} from keys where {where} order by id desc limit ?"  # noqa: S608 - constants, values apart
         with self._database.read() as session:
             return _keys(session, session.run(sql, *given.values(), which.limit))
 
@@ -143,24 +158,9 @@ class SqlStore:
 
     def audit(self, within: str, before: int, limit: int) -> list[AuditLine]:
         """Return what was done, newest first; `before`: a revision, 0 for now."""
-        sql = (
-            "select revision, at_us, actor, action, target, project, details from audit"
-            " where ? in ('', project) and (? = 0 or revision < ?) order by revision desc limit ?"
-        )
+        which = "where ? in ('', project) and (? = 0 or revision < ?) order by revision desc limit ?"
         with self._database.read() as session:
-            rows = session.run(sql, within, before, before, limit)
-        return [
-            AuditLine(
-                revision=revision,
-                at_us=at_us,
-                actor=actor,
-                action=action,
-                target=target,
-                project=project,
-                details=msgspec.json.decode(details),
-            )
-            for revision, at_us, actor, action, target, project, details in rows
-        ]
+            return lines_of(session.run(f"{SELECT} {which}", within, before, before, limit))
 
     def position(self) -> Position:
         """Return the revision of the last change, and of which database."""
@@ -179,30 +179,17 @@ class SqlStore:
         self._database.close()
 
 
-def _found_place(session: Session, project: str, environment: str, act: Act) -> None:
+def found_place(session: Session, project: str, environment: str, act: Act) -> None:
     """Make the project and the environment unless they are there."""
     if not session.run("select 1 from projects where id = ?", project):
-        _log(session, act, "project.create", project, project, {})
+        log(session, act, "project.create", project, project, {})
         session.run("insert into projects (id, created_us) values (?, ?)", project, act.at_us)
     if not session.run("select 1 from environments where project = ? and name = ?", project, environment):
-        _log(session, act, "environment.create", environment, project, {})
+        log(session, act, "environment.create", environment, project, {})
         session.run(
             "insert into environments (project, name, created_us) values (?, ?, ?)",
             *(project, environment, act.at_us),
         )
-
-
-def _log(
-    session: Session, act: Act, action: str, target: str, project: str, details: Mapping[str, Any]
-) -> int:
-    """Write the line of a change, and return the revision that is the change's own."""
-    ((revision,),) = session.run(_NEXT)
-    session.run(
-        "insert into audit (revision, at_us, actor, action, target, project, details)"
-        " values (?, ?, ?, ?, ?, ?, ?)",
-        *(revision, act.at_us, act.actor, action, target, project, _text(details)),
-    )
-    return int(revision)
 
 
 def _changeable(session: Session, key_id: str, act: Act) -> Key | None:
@@ -213,7 +200,7 @@ def _changeable(session: Session, key_id: str, act: Act) -> Key | None:
 
 
 def _find(session: Session, key_id: str, within: str) -> Key | None:
-    sql = f"select {_KEY} from keys where id = ? and ? in ('', project)"  # noqa: S608 - a constant
+    sql = f"select {_KEY} from keys where id = ? and person <> id and ? in ('', project)"  # noqa: S608 - a constant
     found = _keys(session, session.run(sql, key_id, within))
     return found[0] if found else None
 
@@ -237,8 +224,10 @@ def _keys(session: Session, rows: Sequence[Row]) -> list[Key]:
             expires_us=expires_us,
             revoked_us=revoked_us,
             secrets=tuple(sorted(secrets[key_id], key=_by_age)),
+            team=team,
+            person=person,
         )
-        for key_id, revision, name, owner, project, environment, rules, created_us, expires_us, revoked_us in rows
+        for key_id, revision, name, owner, project, environment, rules, created_us, expires_us, revoked_us, team, person in rows
     ]
 
 
@@ -247,7 +236,10 @@ def _by_age(secret: Secret) -> tuple[bool, int]:
     return secret.ends_us == 0, secret.created_us
 
 
-def _add_secret(session: Session, key_id: str, secret: Secret) -> None:
+def add_secret(session: Session, key_id: str, secret: Secret) -> None:
+    """Let the key have one more; raise SecretTaken."""
+    if session.run("select 1 from secrets where digest = ?", secret.digest):
+        raise SecretTaken(secret.prefix)
     session.run(
         "insert into secrets (digest, key_id, prefix, created_us, ends_us) values (?, ?, ?, ?, ?)",
         *(secret.digest, key_id, secret.prefix, secret.created_us, secret.ends_us),
@@ -261,7 +253,7 @@ def _differences(before: Key, after: Key) -> dict[str, list[Any]]:
 
 def _flat(key: Key) -> dict[str, Any]:
     rules = msgspec.to_builtins(key.rules)
-    return {"name": key.name, "owner": key.owner, "expires_us": key.expires_us, **rules}
+    return {"name": key.name, "owner": key.owner, "team": key.team, "expires_us": key.expires_us, **rules}
 
 
 def _text(value: object) -> str:

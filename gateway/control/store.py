@@ -17,6 +17,10 @@ class KeyEnded(Exception):
     """A key that was revoked is not changed any more."""
 
 
+class SecretTaken(Exception):
+    """A secret of one key is never given to another."""
+
+
 class ControlStore(Protocol):
     """Every change is one transaction, has a revision of its own and leaves a line in the audit log.
 
@@ -25,7 +29,7 @@ class ControlStore(Protocol):
     """
 
     def create(self, draft: Draft, secret: Secret, act: Act) -> Key:
-        """Write a new key; its project and environment are made if they are new."""
+        """Write a new key; its project and environment are made if they are new. Raises SecretTaken."""
         ...
 
     def change(self, key_id: str, decide: Callable[[Key], Key], act: Act) -> Key | None:
@@ -33,7 +37,7 @@ class ControlStore(Protocol):
         ...
 
     def rotate(self, key_id: str, secret: Secret, former_ends_us: int, act: Act) -> Key | None:
-        """Add a secret; those before it end at `former_ends_us`, or sooner if they do already."""
+        """Add a secret; those before it end at `former_ends_us`, or sooner if they do already. Raises SecretTaken."""
         ...
 
     def revoke(self, key_id: str, act: Act) -> Key | None:

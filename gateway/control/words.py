@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from gateway.control.records import AuditLine, Key, Project, WhenStale
 from gateway.principal import Memory, Scope, Store
+from gateway.roles import ROLE_NAMES
 
 DAY_S = 24 * 3600
 
@@ -18,6 +19,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Text = Annotated[str, Meta(max_length=255)]
 Patterns = Annotated[tuple[Name, ...], Meta(max_length=64)]
 Scopes = Annotated[tuple[Scope, ...], Meta(min_length=1)]
+Hash = Annotated[str, Meta(max_length=64)]
+"""The SHA-256 of a key as 64 hex digits, for one that was made elsewhere."""
 Moment = Annotated[datetime, Meta(tz=True)]
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -25,6 +28,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "memory": get_args(Memory),
     "store": get_args(Store),
     "when_stale": get_args(WhenStale),
+    "roles": ROLE_NAMES,
 }
 """What may stand in a field that takes certain words only."""
 
@@ -36,6 +40,7 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     project: Name = "default"
     environment: Name = "prod"
     owner: Text = ""
+    team: Text = ""
     scopes: Scopes = ("call",)
     models: Patterns = ()
     users: Patterns = ()
@@ -44,6 +49,8 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     store: Store = "full"
     when_stale: WhenStale = "refuse"
     expires_at: Moment | None = None
+    hash: Hash = ""
+    """Of a secret that was made elsewhere; empty: a new one is made."""
 
 
 class KeyPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,6 +58,7 @@ class KeyPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     name: Name | UnsetType = UNSET
     owner: Text | UnsetType = UNSET
+    team: Text | UnsetType = UNSET
     scopes: Scopes | UnsetType = UNSET
     models: Patterns | UnsetType = UNSET
     users: Patterns | UnsetType = UNSET
@@ -65,6 +73,7 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How long the former secret still counts."""
 
     overlap_s: Annotated[int, Meta(ge=0, le=90 * DAY_S)] = DAY_S
+    hash: Hash = ""
 
 
 class FormerSecret(msgspec.Struct, frozen=True):
@@ -80,11 +89,12 @@ class KeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     prefix: str
-    """The first characters of its secret."""
+    """The first characters of its secret; empty if it was given by its hash."""
     state: Literal["active", "expired", "revoked"]
     project: str
     environment: str
     owner: str
+    team: str
     scopes: tuple[Scope, ...]
     models: tuple[str, ...]
     users: tuple[str, ...]
@@ -102,6 +112,7 @@ class IssuedKey(KeyAnswer, frozen=True, kw_only=True):
     """A key with its secret, which is told this once."""
 
     key: str
+    """Empty if the key was given by its hash."""
 
 
 class KeyPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,6 +189,7 @@ def key_answer(key: Key, now_us: int) -> KeyAnswer:
         project=key.project,
         environment=key.environment,
         owner=key.owner,
+        team=key.team,
         scopes=rules.scopes,
         models=rules.models,
         users=rules.users,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ import msgspec
 import pytest
 
 from gateway.config import new_key
-from gateway.control.api import DOCUMENT, ROUTES, ControlApi, owns
+from gateway.control.api import DESCRIPTION, ControlApi, owns
+from gateway.control.key_routes import ROUTES
 from gateway.control.keys import Keys
+from gateway.control.openapi import document
+from gateway.control.records import Narrowing
 from gateway.control.records_thread import RecordsThread
+from gateway.control.words import ProblemAnswer
 from gateway.principal import SCOPES, Principal, Scope
 from tests.fakes.keys import SECOND, HandClock
 
@@ -133,6 +138,21 @@ async def test_a_key_is_changed_rotated_and_revoked(rig: Rig) -> None:
     assert {line["actor"] for line in lines} == {"local"}
     assert lines[3]["details"]["store"] == ["full", "none"]
     assert lines[3]["details"]["expires_at"] == [None, "2100-01-01T00:00:00Z"]
+
+
+async def test_a_key_may_be_given_by_the_hash_of_a_secret_that_was_made_elsewhere(rig: Rig) -> None:
+    one, other = (hashlib.sha256(secret).hexdigest() for secret in (b"one", b"other"))
+    made = await rig.make(hash=one.upper())
+    assert (made["key"], made["prefix"]) == ("", "")
+    for body in ({"name": "x", "hash": one}, {"name": "x", "hash": "tg-itself"}, {"name": "x", "hash": "\n"}):
+        status, refused = await rig.ask("POST", "/api/keys", body)
+        assert (status, refused["error"]["param"]) == (409 if body["hash"] == one else 400, "hash")
+        assert "tg-itself" not in str(refused)
+    path = f"/api/keys/{made['id']}/rotate"
+    assert (await rig.ask("POST", path, {"hash": other}))[1]["key"] == ""
+    assert (await rig.ask("POST", path, {"hash": one}))[1]["error"]["code"] == "key_exists"
+    (key,) = await rig.records.do(lambda store: store.keys(Narrowing()))
+    assert [secret.digest for secret in key.secrets] == [one, other]
 
 
 async def test_an_expired_key_says_so_and_is_not_rotated(rig: Rig) -> None:
@@ -328,9 +348,11 @@ async def test_records_that_are_away_are_a_503_that_names_no_password(tmp_path: 
 
 
 def test_the_description_has_every_route_and_no_other() -> None:
-    described = {(method.upper(), path) for path, one in DOCUMENT["paths"].items() for method in one}
+    operations = [*ROUTES, DESCRIPTION]
+    told = document("x", operations, ProblemAnswer)["paths"]
+    described = {(method.upper(), path) for path, one in told.items() for method in one}
 
-    assert described == {(operation.method, operation.path) for operation in ROUTES}
+    assert described == {(operation.method, operation.path) for operation in operations}
     assert all(owns(path) for _, path in described)
 
 
