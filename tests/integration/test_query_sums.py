@@ -376,6 +376,7 @@ PATHS = [
     *(f"/api/calls/export?format={shape}" for shape in ("csv", "jsonl")),
     "/api/costs/export?group_by=user,thread",
     "/api/compare?by=kind&a=llm&b=embedding",
+    "/api/steps/memory",
 ]
 
 

@@ -1,0 +1,182 @@
+"""Which things a provider keeps for its account, as paths, bodies and answers name them.
+
+Read off the API references of OpenAI, Anthropic and Gemini (2026-11).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, NamedTuple
+from urllib.parse import unquote
+
+import msgspec
+
+from gateway.errors import BadRequest, UnknownResponse
+from gateway.wire.openai_answer import text
+from gateway.wire.passthrough_paths import Place
+
+Act = Literal["make", "list", "use", "delete", "govern"]
+"""To govern is to change what is the whole account's, or what nobody can be known to own."""
+
+_COLLECTIONS: dict[str, str] = {
+    "openai": "files|uploads|batches|vector_stores|fine_tuning/jobs|assistants|threads|conversations|videos|evals"
+    "|chat/completions|containers|skills|audio/voices|audio/voice_consents",
+    "anthropic": "files|messages/batches|skills",
+    "gemini": "files|batches|cachedContents|fileSearchStores|tunedModels|corpora",
+}
+_PATHS = {
+    family: re.compile(rf"/(?P<collection>{names})(?:/(?P<id>[^/:]+)(?P<below>[/:].*)?)?/?")
+    for family, names in _COLLECTIONS.items()
+}
+_ALIKE = {family: re.compile(path.pattern, re.IGNORECASE) for family, path in _PATHS.items()}
+"""Some provider reads these as one with the paths above."""
+_GOVERNED = re.compile(
+    r"/(?:organizations?|projects|fine_tuning/checkpoints)(?:/.*)?|/realtime/calls/.+", re.IGNORECASE
+)
+_MODELS = re.compile(r"/models/.+", re.IGNORECASE)
+_MATRIX = re.compile(r";[^/]*")
+_CODED = re.compile(r"[%;/:]")
+_NOT_IDS = frozenset({"runs", "search"})
+_BESIDE = frozenset({("gemini", "files")})
+"""Things that come about without a call that tells their id: an upload goes straight to Google."""
+_NAMED = re.compile(
+    rb'"((?:file|batch|vs|ftjob|asst|thread|conv|video|msgbatch|eval|cntr|container|skill|voice)'
+    rb'[-_][A-Za-z0-9_-]{1,128})"(?!\s*:)'
+)
+"""Ids in a request's body: of what is read on behalf of whoever names them."""
+_ESCAPED = re.compile(rb"\\u00(2[dD]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
+"""A letter, a digit, `-` or `_`, as JSON may write it too."""
+MOST_NAMED = 1000
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Target(NamedTuple):
+    """What a request is about."""
+
+    act: Act
+    collection: str
+    id: str = ""
+    """As answers name it: Gemini's begin with the collection."""
+    beside: bool = False
+    """There may be things of this kind that nobody is known to own."""
+    below: str = ""
+
+
+class _Made(msgspec.Struct):
+    id: Any = ""
+    name: Any = ""
+    file: Any = None
+    output_file_id: Any = ""
+    error_file_id: Any = ""
+    result_files: Any = None
+    thread_id: Any = ""
+
+
+_made = msgspec.json.Decoder(_Made)
+_objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_lists = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def target_of(place: Place) -> Target | None:
+    """Return what a request is about, if it is something that somebody owns.
+
+    Raises UnknownResponse for a path that a provider might read as one of these.
+    """
+    if place.socket:
+        return None
+    found = _PATHS[place.family].fullmatch(place.path)
+    if found is None:
+        return _elsewhere(place)
+    collection, beside = found["collection"], (place.family, found["collection"]) in _BESIDE
+    part = unquote(found["id"] or "")
+    if beside and _CODED.search(part) is not None:  # else it is nobody's, and only an owner asks for it
+        raise UnknownResponse(f"No such object: {part}")
+    if not part or part in _NOT_IDS:
+        return Target("make" if place.method == "POST" else "list", collection)
+    named = f"{collection}/{part}" if place.family == "gemini" else part
+    below = found["below"] or ""
+    act: Act = "delete" if place.method == "DELETE" and not below else "use"
+    return Target(act, collection, named, beside, below)
+
+
+def _elsewhere(place: Place) -> Target | None:
+    plain = _MATRIX.sub("", _decoded(place.path))
+    if _ALIKE[place.family].fullmatch(plain) is not None:
+        raise UnknownResponse(f"No such path: {place.path}")
+    if _GOVERNED.fullmatch(plain) or (place.method == "DELETE" and _MODELS.fullmatch(plain)):
+        return Target("govern", plain[1:].partition("/")[0].lower())
+    return _gemini_batch(place)
+
+
+def _decoded(path: str) -> str:
+    """Return a path with nothing left to decode."""
+    while (plain := unquote(path)) != path:
+        path = plain
+    return path
+
+
+def _gemini_batch(place: Place) -> Target | None:
+    makes = place.family == "gemini" and place.path.endswith(("atchGenerateContent", "BatchEmbedContent"))
+    return Target("make", "batches") if makes else None
+
+
+def ids_in(body: bytes) -> list[str]:
+    """Return what might be ids in a request's body; raise BadRequest if it names too many."""
+    if b"\\u00" in body:  # unescaped as bytes: of a name that is said twice, decoding shows but one value
+        body = _ESCAPED.sub(_unescaped, body)
+    found = dict.fromkeys(_NAMED.findall(body))
+    if len(found) > MOST_NAMED:
+        raise BadRequest(
+            f"the body names {len(found)} things that the provider keeps; at most {MOST_NAMED} are looked up",
+            code="too_many_ids",
+        )
+    return [one.decode() for one in found]
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(found[1].decode())
+
+
+def may_name(body: bytes) -> bool:
+    """Say whether the body of a call for a model's answer might name things that the provider keeps."""
+    return (
+        b"file_id" in body
+        or b"vector_store" in body
+        or b"container" in body
+        or b'"conversation"' in body
+        or (b"\\u00" in body and _ESCAPED.search(body) is not None)
+    )
+
+
+def made_in(answer: bytes) -> list[str]:
+    """Return the ids of what an answer says was made: the thing itself first, then its outputs."""
+    try:
+        said = _made.decode(answer)
+    except _UNREADABLE:
+        return []
+    file = said.file.get("name") if isinstance(said.file, dict) else ""
+    results = said.result_files if isinstance(said.result_files, list) else []
+    own = text(said.id) or text(said.name) or text(file)
+    others = (said.output_file_id, said.error_file_id, said.thread_id, *results)
+    return [one for one in (own, *map(text, others)) if one]
+
+
+def listed(
+    answer: bytes, collection: str
+) -> tuple[dict[str, msgspec.Raw], str, list[tuple[str, msgspec.Raw]]]:
+    """Return a list's members, the name of the one that has the things, and these with their ids.
+
+    Of what is no list, nothing is returned but empty values.
+    """
+    try:
+        members = _objects.decode(answer)
+        name = next((name for name in ("data", collection, "operations") if name in members), "")
+        things = [(_id_of(raw), raw) for raw in _lists.decode(members[name])] if name else []
+    except _UNREADABLE:
+        return {}, "", []
+    return members, name, things
+
+
+def _id_of(raw: msgspec.Raw) -> str:
+    return next(iter(made_in(bytes(raw))), "")
