@@ -27,7 +27,7 @@ class Embedder(Protocol):
 
     @property
     def gate(self) -> float:
-        """The mean-centred cosine from which on two texts speak of the same thing."""
+        """The mean-centred cosine that is enough to speak of the same thing without a word in common."""
         ...
 
     def embed(self, texts: Sequence[str]) -> list[Vector]:

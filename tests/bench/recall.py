@@ -1,9 +1,9 @@
-"""What recall costs: CPU and wall time of the whole read path, with one scope that holds everything.
+"""What recall costs: CPU and wall time of the whole read path.
 
-    python -m tests.bench.recall [memories] [questions]
+    python -m tests.bench.recall [memories] [questions] [scopes]
 
 Questions are embedded by the real model; stored vectors are random, as only their number matters. The ledger and
-the index are those of a running hub, in a temporary folder. The promise: p95 of CPU <= 15 ms at 10,000 memories.
+the index are those of a running hub, in a temporary folder. The promise: p95 of CPU <= 15 ms at 100,000 memories in 1,000 scopes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 
 from memory.embed import Embedder, unit
 from memory.engine import Engine
+from memory.given import Statement
 from memory.minilm import load
 from memory.records import Said, Vector
 from memory.scope import Scope
@@ -29,7 +30,6 @@ from memory.service import open_engine
 AHEAD = 32
 """Calls that may wait for the index while others are captured."""
 BATCH = 250
-SCOPE = Scope(project="bench", environment="test", user="one")
 SUBJECTS = [
     "sister",
     "brother",
@@ -98,11 +98,18 @@ def question(chance: random.Random) -> str:
     return f"Which {chance.choice(SUBJECTS)} of mine {chance.choice(ACTS)} {chance.choice(PLACES)}?"
 
 
-def fill(engine: Engine, memories: int, chance: random.Random) -> None:
-    """Store so many memories."""
-    for start in range(0, memories, BATCH):
-        count = min(BATCH, memories - start)
-        engine.add(SCOPE, [(sentence(chance, start + place), "user") for place in range(count)])
+def scope_of(number: int) -> Scope:
+    """Return one of many users' scopes."""
+    return Scope(project="bench", environment="test", user=f"user{number}")
+
+
+def fill(engine: Engine, memories: int, scopes: int, chance: random.Random) -> None:
+    """Store so many memories, as turns of one long conversation in each scope."""
+    each = memories // scopes
+    for scope in map(scope_of, range(scopes)):
+        for start in range(0, each, BATCH):
+            places = range(start, min(start + BATCH, each))
+            engine.add(scope, [Statement(sentence(chance, place), kind="episode") for place in places])
 
 
 def say(line: str) -> None:
@@ -110,7 +117,7 @@ def say(line: str) -> None:
     print(line)  # noqa: T201 -- a measuring script
 
 
-def main(memories: int, questions: int) -> None:
+def main(memories: int, questions: int, scopes: int) -> None:
     """Fill, ask, print."""
     with tempfile.TemporaryDirectory() as name:
         made: list[Filled] = []
@@ -122,25 +129,26 @@ def main(memories: int, questions: int) -> None:
         engine = open_engine(Path(name), embedder)
         chance = random.Random(7)
         began = time.monotonic()
-        fill(engine, memories, chance)
-        say(f"{memories} memories in {time.monotonic() - began:.1f} s")
+        fill(engine, memories, scopes, chance)
+        say(f"{memories} memories in {scopes} scopes, in {time.monotonic() - began:.1f} s")
         made[0].filling = False
-        measure(engine, questions, chance, "alone")
+        measure(engine, questions, scopes, chance, how="alone")
         over = threading.Event()
         writer = threading.Thread(target=capture, args=(engine, over))
         writer.start()
-        measure(engine, questions, chance, "while others' calls are captured")
+        measure(engine, questions, scopes, chance, how="while others' calls are captured")
         over.set()
         writer.join()
         engine.close()
 
 
-def measure(engine: Engine, questions: int, chance: random.Random, how: str) -> None:
+def measure(engine: Engine, questions: int, scopes: int, chance: random.Random, *, how: str) -> None:
     """Ask, and print what it took. CPU: of the whole process, so only without a neighbour is it the recall's."""
     cpu, wall = [], []
     for _ in range(questions):
+        scope = scope_of(chance.randrange(scopes))
         cpu_ns, wall_ns = time.process_time_ns(), time.perf_counter_ns()
-        found = engine.recall(SCOPE, question(chance), budget=900)
+        found = engine.recall(scope, question(chance), budget=900)
         cpu.append(time.process_time_ns() - cpu_ns)
         wall.append(time.perf_counter_ns() - wall_ns)
         assert found.status != "error", found
@@ -166,4 +174,4 @@ def capture(engine: Engine, over: threading.Event) -> None:
 
 if __name__ == "__main__":
     numbers = [int(argument) for argument in sys.argv[1:]]
-    main(*(numbers + [10_000, 300][len(numbers) :]))
+    main(*(numbers + [100_000, 300, 1000][len(numbers) :]))
