@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from memory.chain import content_of
-from memory.records import Draft, Evidence, Said, Turn
-from memory.render import is_ours
+from memory.pictures import pictures_in
+from memory.records import Draft, Evidence, Line, Said, Trust, Turn
+from memory.render import scrubbed
 from memory.scope import Scope
 from memory.sparse import essence, terms
+from memory.verify import is_planted
 
 MAX_TEXT = 2000
 """Characters of a captured turn that are kept; what is longer is a document more than a statement."""
+MOST_BEFORE = 6
+MAX_BEFORE = 600
+"""Messages before a turn, and characters of each, that are kept until the turn has been understood."""
+_SPEAKERS: Mapping[str, str] = {"user": "user", "assistant": "assistant", "model": "assistant"}
+"""Who says something, in the words of OpenAI, Anthropic and Gemini."""
 _TEXT_PARTS = ("text", "input_text")
 _NOTES = ("<system-reminder>",)
 """How Claude Code (2.1.197, November 2026) marks what it adds to a user's turn."""
@@ -36,7 +44,13 @@ Redact = Callable[[str], str]
 
 
 def heard(
-    body: bytes, scope: Scope, *, call_id: str, occurred_at_us: int, thread_id: str = ""
+    body: bytes,
+    scope: Scope,
+    *,
+    call_id: str,
+    occurred_at_us: int,
+    thread_id: str = "",
+    event_id: str = "",
 ) -> Said | None:
     """Read the body of a chat completion or response, or of one of Anthropic's or Gemini's calls, as the journal holds it.
 
@@ -53,7 +67,12 @@ def heard(
     if not any(user_turns(messages)):
         return None
     return Said(
-        call_id=call_id, scope=scope, occurred_at_us=occurred_at_us, messages=messages, thread_id=thread_id
+        call_id=call_id,
+        scope=scope,
+        occurred_at_us=occurred_at_us,
+        messages=messages,
+        thread_id=thread_id,
+        event_id=event_id,
     )
 
 
@@ -86,7 +105,7 @@ def user_turns(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, str
 def text_of(content: object) -> str:
     """Return the text of a message's content, which may come in parts; blocks of ours are left out."""
     if isinstance(content, str):
-        return content.strip() if _is_said(content) else ""
+        return scrubbed(content).strip() if _is_said(content) else ""
     if not isinstance(content, list):
         return ""
     texts = [
@@ -94,26 +113,52 @@ def text_of(content: object) -> str:
         for part in content
         if isinstance(part, dict) and part.get("type") in _TEXT_PARTS and isinstance(part.get("text"), str)
     ]
-    return "\n".join(text.strip() for text in texts if text.strip() and _is_said(text))
+    said = (scrubbed(text).strip() for text in texts if _is_said(text))
+    return "\n".join(text for text in said if text)
 
 
 def _is_said(text: str) -> bool:
     """Say whether a text is the user's own, and not a program's note in the user's name."""
-    return not is_ours(text) and not text.lstrip().startswith(_NOTES)
+    return not text.lstrip().startswith(_NOTES)
 
 
 def turns_of(said: Said, *, key: bytes, redact: Redact) -> list[Turn]:
     """Return the user's turns of one call, in order, ready to be chained and stored."""
     turns = []
-    for index, words in user_turns(said.messages):
-        text = cut(redact(words))
-        evidence = Evidence(call_id=said.call_id, message_index=index, quote=text, thread_id=said.thread_id)
-        draft = draft_of(text, key=key, occurred_at_us=said.occurred_at_us, evidence=evidence)
-        turns.append(Turn(content=content_of(key, words), draft=draft))
+    before: deque[Line] = deque(maxlen=MOST_BEFORE)
+    for index, message in enumerate(said.messages):
+        role = _SPEAKERS.get(str(message.get("role")))
+        words = text_of(message.get("content")) if role else ""
+        if not role or not words:
+            continue
+        if role == "user":
+            text = cut(redact(words))
+            evidence = Evidence(
+                call_id=said.call_id, message_index=index, quote=text, thread_id=said.thread_id
+            )
+            draft = draft_of(text, key=key, occurred_at_us=said.occurred_at_us, evidence=evidence)
+            turns.append(
+                Turn(
+                    content=content_of(key, words),
+                    draft=draft,
+                    before=tuple(before),
+                    event_id=said.event_id,
+                    pictures=pictures_in(message.get("content")),
+                )
+            )
+            words = text
+        before.append(Line(role, _ends(words)))
     return turns
 
 
-def draft_of(text: str, *, key: bytes, occurred_at_us: int, evidence: Evidence | None = None) -> Draft:
+def _ends(text: str) -> str:
+    """Return the text, or its beginning and its end: both say what it is about."""
+    return text if len(text) <= MAX_BEFORE else f"{text[: MAX_BEFORE // 2]} … {text[-MAX_BEFORE // 2 :]}"
+
+
+def draft_of(
+    text: str, *, key: bytes, occurred_at_us: int, evidence: Evidence | None = None, trust: Trust = "user"
+) -> Draft:
     """Return a draft of a memory that says `text`. Its id is random; the ledger renames a turn by its node."""
     return Draft(
         id=str(uuid.uuid4()),
@@ -122,6 +167,8 @@ def draft_of(text: str, *, key: bytes, occurred_at_us: int, evidence: Evidence |
         same=same_of(key, text),
         occurred_at_us=occurred_at_us,
         evidence=evidence,
+        trust=trust,
+        quarantined=is_planted(text, trust),
     )
 
 
