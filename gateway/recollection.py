@@ -33,28 +33,47 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     asker: Asker
     query: str
-    """What the user just said; the turn before it as well if that is short."""
+    """What the user just said; the turn before it as well if that is short. Empty in a loop of functions: what was
+    put there before is all that is wanted."""
     window: tuple[str, ...] = ()
     """User turns that stand in the request already: they are not recalled."""
     budget: int = 900
     """Most tokens of the block."""
+    call_id: str = ""
+    """By which the answer is confirmed."""
+    thread: str = ""
+    """As the client names it; empty: the conversation is known by how it began."""
+    chain: bytes = b""
+    """Digests, 16 bytes each, of what the user had said up to each turn."""
+    profile: int = 0
+    """Most tokens of a profile."""
+    seen: tuple[str, ...] = ()
+    """Memories in the part of the conversation that its provider keeps."""
 
 
 class Recollection(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Result of `recall`."""
 
-    status: Literal["injected", "empty", "error"]
+    status: Literal["injected", "replayed", "empty", "error"]
+    """`replayed`: nothing but what stood there in earlier calls."""
     reason: str = ""
     block: str = ""
-    """Text to add to the prompt."""
+    """New text, behind the last turn."""
     ids: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
     tokens: int = 0
+    replays: tuple[tuple[int, str], ...] = ()
+    """What stood behind earlier turns: place in the chain, and text."""
+    profile: str = ""
+    """Text behind the client's instructions."""
+    profile_tokens: int = 0
+    profile_ids: tuple[str, ...] = ()
+    """Of a profile that is new."""
 
 
 class Used(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Parameters of `confirm`: these memories went into this call."""
+    """Parameters of `confirm`: a provider has taken what was answered for this call, with these new memories."""
 
     asker: Asker
     call_id: str
-    ids: tuple[str, ...]
+    ids: tuple[str, ...] = ()

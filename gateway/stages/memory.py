@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import msgspec
@@ -12,6 +13,7 @@ from gateway.errors import BadRequest
 from gateway.exchange import Exchange
 from gateway.link import CallFailed, FrameTooLarge, LinkClient, LinkDown
 from gateway.recollection import BUSY, CONFIRM, RECALL, Asker, Question, Recollection, Used
+from gateway.response_ids import DERIVED
 from gateway.settings import Memory
 from gateway.wire.base import Conversation
 from telemetry.records import Injection, MemorySwitch
@@ -19,11 +21,17 @@ from telemetry.records import Injection, MemorySwitch
 HEADER = b"x-tidegate-memory"
 BUDGET_WITH_TOOLS = 400
 """Tokens; an agent's prompt is long already."""
+MANY_TOOLS = 4
+"""Whoever brings more is an agent at work, and needs no introduction to its user."""
 SHORT_CHARS = 32
 """A turn shorter than this is understood together with the one before."""
 QUERY_CHARS = 2000
 """A question stands at the end of what was pasted before it."""
 
+INLINE_BYTES = 128 * 1024
+"""Reading or changing more than this takes a good part of a millisecond: it goes to a thread."""
+
+_PROPOSED = frozenset({"injected", "replayed", "empty"})
 _SWITCHES: dict[bytes, MemorySwitch] = {b"on": "on", b"read": "read", b"write": "write", b"off": "off"}
 
 logger = logging.getLogger(__name__)
@@ -43,15 +51,18 @@ class MemoryStage:
         if not self._settings.enabled:
             return
         reason = self._objection(exchange)
-        conversation = None if reason else exchange.wire.conversation(exchange.adapted or exchange.body)
-        if conversation is not None and conversation.turns:
+        conversation = None
+        if not reason:
+            body, read = exchange.adapted or exchange.body, exchange.wire.conversation
+            conversation = read(body) if len(body) <= INLINE_BYTES else await asyncio.to_thread(read, body)
+        if conversation is not None and conversation.anchors:
             await self._remember(exchange, conversation)
         else:
             _skip(exchange, reason or ("surface" if conversation is None else "no_question"))
 
     def confirm(self, exchange: Exchange) -> None:
-        """Tell the hub that the memories went into the call: its provider answers."""
-        if exchange.enriched:
+        """Tell the hub that the call went out as it had proposed: its provider answers."""
+        if exchange.memory.status in _PROPOSED:
             used = Used(asker=_asker(exchange), call_id=exchange.call_id, ids=exchange.memory.ids)
             self._link.notify(CONFIRM, used)
 
@@ -70,25 +81,37 @@ class MemoryStage:
 
     async def _remember(self, exchange: Exchange, conversation: Conversation) -> None:
         began_ns = self._clock.monotonic_ns()
-        status, found = await self._ask(_question(exchange, conversation.turns, self._settings.budget_tokens))
-        if status == "injected":
+        status, found = await self._ask(_question(exchange, conversation, self._settings))
+        replayed = [pair for pair in found.replays if 0 <= pair[0] < len(conversation.anchors)]
+        blocks = [*replayed, (-1, found.block)] if found.block else replayed
+        if blocks or found.profile:
             try:
-                exchange.enriched = conversation.remember(found.block)
+                body, change = exchange.adapted or exchange.body, conversation.remember
+                small = len(body) <= INLINE_BYTES
+                exchange.enriched = (
+                    change(blocks, found.profile)
+                    if small
+                    else await asyncio.to_thread(change, blocks, found.profile)
+                )
             except BadRequest:  # its keys are not UTF-8: the provider will say so
-                status, found = "error", _NOTHING
+                status, found, replayed = "error", _NOTHING, []
+        ids = found.ids + found.profile_ids
+        exchange.shown += ids
         latency_us = (self._clock.monotonic_ns() - began_ns) // 1000
         exchange.memory = Injection(
             status=status,
-            ids=found.ids,
-            scores=found.scores,
+            ids=ids,
+            scores=found.scores + (0.0,) * len(found.profile_ids),
             tokens=found.tokens,
             latency_us=latency_us,
-            block=found.block if exchange.principal.store == "full" else "",
-            anchor=conversation.anchor if exchange.enriched else -1,
+            block=_shown(found) if exchange.principal.store == "full" else "",
+            anchor=conversation.anchors[-1] if found.block else -1,
+            replayed=len(replayed),
+            profile_tokens=found.profile_tokens,
         )
         exchange.client.extra += (
             (b"x-tidegate-memory-status", status.encode()),
-            (b"x-tidegate-memory-ids", ",".join(found.ids).encode()),
+            (b"x-tidegate-memory-ids", ",".join(ids).encode()),
             (b"x-tidegate-memory-tokens", b"%d" % found.tokens),
             (b"x-tidegate-memory-latency-ms", b"%.1f" % (latency_us / 1000)),
         )
@@ -106,10 +129,11 @@ class MemoryStage:
             return ("skipped:busy", _NOTHING) if error.code == BUSY else self._failed(str(error))
         except (LinkDown, FrameTooLarge, msgspec.ValidationError) as error:
             return self._failed(str(error))
-        if found.status == "error":
-            return self._failed(found.reason)
+        if found.status == "error":  # what stood in the conversation before stands there still
+            return self._failed(found.reason)[0], found
         self._trouble = ""
-        return ("injected", found) if found.block else ("empty", _NOTHING)
+        anything = found.block or found.profile or found.replays
+        return (found.status, found) if anything else ("empty", _NOTHING)
 
     def _failed(self, why: str) -> tuple[str, Recollection]:
         if why != self._trouble:  # said once, not by every call
@@ -119,6 +143,11 @@ class MemoryStage:
 
 
 _NOTHING = Recollection(status="empty")
+
+
+def _shown(found: Recollection) -> str:
+    """Return what stands in the prompt beside what was replayed."""
+    return "\n".join(filter(None, (found.profile, found.block)))
 
 
 def _skip(exchange: Exchange, reason: str) -> None:
@@ -136,14 +165,23 @@ def _asker(exchange: Exchange) -> Asker:
     )
 
 
-def _question(exchange: Exchange, turns: list[str], budget: int) -> Question:
-    query = turns[-1]
-    if len(query) < SHORT_CHARS and len(turns) > 1:
-        query = f"{turns[-2]}\n{query}"
-    tools = exchange.peek is not None and exchange.peek.parameters.get("tools")
+def _question(exchange: Exchange, conversation: Conversation, settings: Memory) -> Question:
+    turns, query = conversation.turns, ""
+    if conversation.fresh:
+        query = turns[-1]
+        if len(query) < SHORT_CHARS and len(turns) > 1:
+            query = f"{turns[-2]}\n{query}"
+    tools = 0 if exchange.peek is None else exchange.peek.parameters.get("tools", 0)
+    profiled = conversation.profiled and isinstance(tools, int) and tools <= MANY_TOOLS
+    identity = exchange.identity
     return Question(
         asker=_asker(exchange),
         query=query[-QUERY_CHARS:],
         window=tuple(turns),
-        budget=min(budget, BUDGET_WITH_TOOLS) if tools else budget,
+        budget=min(settings.budget_tokens, BUDGET_WITH_TOOLS) if tools else settings.budget_tokens,
+        call_id=exchange.call_id,
+        thread="" if DERIVED in identity.properties else identity.thread_id,
+        chain=conversation.chain,
+        profile=settings.profile_tokens if profiled else 0,
+        seen=exchange.shown,
     )

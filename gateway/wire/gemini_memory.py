@@ -1,27 +1,26 @@
-"""Where memories go in a Gemini request: user turns are read, a text part is added, the rest stays."""
+"""Where memories go in a Gemini request: parts are added, every other value keeps its bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from gateway.wire import openai_body
-from gateway.wire.turns import gather
+from gateway.wire.turns import Turns
 
+_ABSENT = msgspec.Raw(b"")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _USER = ("user", "", None)
 """A turn without a role is the user's."""
-
-
-class _Body(msgspec.Struct):
-    contents: list[msgspec.Raw] = []
+_INSTRUCTIONS = ("systemInstruction", "system_instruction")
 
 
 class _Part(msgspec.Struct):
     text: Any = None
+    thought: Any = None
 
 
 class _Content(msgspec.Struct):
@@ -29,36 +28,58 @@ class _Content(msgspec.Struct):
     parts: list[_Part] = []
 
 
+class _Body(msgspec.Struct):
+    contents: list[_Content] = []
+    cached: msgspec.Raw = msgspec.field(default=_ABSENT, name="cachedContent")
+    cached_content: msgspec.Raw = _ABSENT
+
+
 _bodies = msgspec.json.Decoder(_Body)
-_contents = msgspec.json.Decoder(_Content)
 _objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _lists = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-class ContentsConversation:
-    """What a user has said in a request, and the place for what is remembered of them."""
+class ContentsConversation(Turns):
+    """What a user has said in a request, and the places for what is remembered of them."""
 
     def __init__(self, body: bytes) -> None:
+        super().__init__()
         self._body = body
-        self._contents: list[msgspec.Raw] = []
-        self.anchor = -1
-        self.turns: list[str] = []
+        self.profiled = True
         with suppress(*_UNREADABLE):  # what no provider can read asks nothing
-            self._contents = _bodies.decode(body).contents
-            self.anchor, self.turns = gather(self._read())
+            said = _bodies.decode(body)
+            # Cached content holds the instructions, and a request with both is refused.
+            # Source: https://ai.google.dev/gemini-api/docs/caching (2026-11)
+            self.profiled = said.cached is _ABSENT and said.cached_content is _ABSENT
+            self._read(said.contents)
 
-    def _read(self) -> Iterator[tuple[int, str]]:
-        """Yield index and words of each turn of the user, the last one first."""
-        for index in range(len(self._contents) - 1, -1, -1):
-            content = _contents.decode(self._contents[index])
+    def _read(self, contents: list[_Content]) -> None:
+        for index, content in enumerate(contents):
             if content.role in _USER:
-                yield index, "\n".join(part.text for part in content.parts if isinstance(part.text, str))
+                said = [
+                    part.text for part in content.parts if isinstance(part.text, str) and not part.thought
+                ]
+                self.take(index, said)
+            elif content.role == "function":
+                self.fresh = False
 
-    def remember(self, block: str) -> bytes:
-        """Return the body with the block as one more text part of the last user turn; raise BadRequest."""
-        body = openai_body.decode(_objects, self._body)
-        content = openai_body.decode(_objects, self._contents[self.anchor])
-        parts: list[Any] = [*_lists.decode(content["parts"]), {"text": block}]
-        contents: list[Any] = list(self._contents)
-        contents[self.anchor] = {**content, "parts": parts}
-        return msgspec.json.encode({**body, "contents": contents})
+    def remember(self, blocks: Iterable[tuple[int, str]], profile: str = "") -> bytes:
+        """Return the body with the blocks behind their anchors and the profile behind the client's instructions."""
+        fields = openai_body.decode(_objects, self._body)
+        body: dict[str, Any] = {**fields}
+        contents: list[Any] = [*openai_body.decode(_lists, fields["contents"])]
+        body["contents"] = contents
+        for place, block in blocks:
+            index = self.anchors[place]
+            contents[index] = _longer(contents[index], block)
+        if profile:
+            name = next((name for name in _INSTRUCTIONS if name in body), _INSTRUCTIONS[0])
+            body[name] = _longer(body.get(name, b"{}"), profile)
+        return msgspec.json.encode(body)
+
+
+def _longer(content: bytes, text: str) -> dict[str, Any]:
+    """Return the content with one more part."""
+    fields = openai_body.decode(_objects, content)
+    parts = openai_body.decode(_lists, fields.get("parts", b"[]"))
+    return {**fields, "parts": [*parts, {"text": text}]}

@@ -1,27 +1,20 @@
-"""Where memories go in a chat completions request: user turns are read, a text part is added, the rest stays."""
+"""Where memories go in a chat completions request: parts and a message are added, every other value keeps its bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from gateway.wire import openai_body
-from gateway.wire.turns import gather
+from gateway.wire.turns import Turns
 
-_ABSENT = msgspec.Raw(b"")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-class _Body(msgspec.Struct):
-    messages: list[msgspec.Raw] = []
-
-
-class _Message(msgspec.Struct):
-    role: Any = None
-    content: msgspec.Raw = _ABSENT
+_SYSTEM = ("system", "developer")
+_QUOTE = ord('"')
+_RESULTS = ("tool", "function")
 
 
 class _Part(msgspec.Struct):
@@ -29,59 +22,77 @@ class _Part(msgspec.Struct):
     text: Any = None
 
 
+class _Message(msgspec.Struct):
+    role: Any = None
+    content: str | list[_Part] | None = None
+
+
+class _Body(msgspec.Struct):
+    messages: list[_Message] = []
+
+
 _bodies = msgspec.json.Decoder(_Body)
-_messages = msgspec.json.Decoder(_Message)
-_strings = msgspec.json.Decoder(str)
-_parts = msgspec.json.Decoder(list[_Part])
 _objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _lists = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-class ChatConversation:
-    """What a user has said in a request, and the place for what is remembered of them."""
+class ChatConversation(Turns):
+    """What a user has said in a request, and the places for what is remembered of them."""
+
+    profiled = True
 
     def __init__(self, body: bytes) -> None:
+        super().__init__()
         self._body = body
-        self._messages: list[msgspec.Raw] = []
-        self.anchor = -1
-        self.turns: list[str] = []
+        self._leading: list[str] = []
+        """Roles of the client's own instructions at the beginning."""
         with suppress(*_UNREADABLE):  # what no provider can read asks nothing
-            self._messages = _bodies.decode(body).messages
-            self.anchor, self.turns = gather(self._read())
+            self._read(_bodies.decode(body).messages)
 
-    def _read(self) -> Iterator[tuple[int, str]]:
-        """Yield index and words of each user message, the last one first."""
-        for index in range(len(self._messages) - 1, -1, -1):
-            message = _messages.decode(self._messages[index])
-            if message.role == "user":
-                yield index, _text(message.content)
+    def _read(self, messages: list[_Message]) -> None:
+        for index, message in enumerate(messages):
+            role = message.role
+            if role == "user":
+                self.take(index, _texts(message.content))
+            elif role in _RESULTS:
+                self.fresh = False
+            elif role in _SYSTEM and len(self._leading) == index:
+                self._leading.append(role)
 
-    def remember(self, block: str) -> bytes:
-        """Return the body with the block as one more text part of the last user message; raise BadRequest."""
-        body = openai_body.decode(_objects, self._body)
-        message = openai_body.decode(_objects, self._messages[self.anchor])
-        content = [*_as_parts(message["content"]), {"type": "text", "text": block}]
-        messages: list[Any] = list(self._messages)
-        messages[self.anchor] = {**message, "content": content}
-        return msgspec.json.encode({**body, "messages": messages})
+    def remember(self, blocks: Iterable[tuple[int, str]], profile: str = "") -> bytes:
+        """Return the body with the blocks behind their anchors and the profile behind the client's instructions."""
+        fields = openai_body.decode(_objects, self._body)
+        body: dict[str, Any] = {**fields}
+        messages: list[Any] = [*openai_body.decode(_lists, fields["messages"])]
+        body["messages"] = messages
+        for place, block in blocks:
+            index = self.anchors[place]
+            message = openai_body.decode(_objects, messages[index])
+            content = [*as_parts(message["content"]), {"type": "text", "text": block}]
+            messages[index] = {**message, "content": content}
+        if profile:
+            self._introduce(body, profile)
+        return msgspec.json.encode(body)
+
+    def _introduce(self, body: dict[str, Any], profile: str) -> None:
+        """Add the profile as a message of its own: what the client's instructions say stays as it is."""
+        role = self._leading[-1] if self._leading else "system"
+        body["messages"].insert(len(self._leading), {"role": role, "content": profile})
 
 
-def _as_parts(content: msgspec.Raw) -> list[Any]:
-    return [{"type": "text", "text": content}] if _is_string(content) else list(_lists.decode(content))
+def as_parts(content: msgspec.Raw) -> list[Any]:
+    """Return content as parts; words alone keep their bytes."""
+    return (
+        [{"type": "text", "text": content}] if _is_string(content) else [*openai_body.decode(_lists, content)]
+    )
 
 
-def _text(content: msgspec.Raw) -> str:
-    """Return what a message says in words; nothing if it is of a shape that a provider will refuse."""
-    with suppress(*_UNREADABLE):
-        if _is_string(content):
-            return _strings.decode(content)
-        return "\n".join(part.text for part in _parts.decode(content) if _is_text(part))
-    return ""
+def _texts(content: str | list[_Part] | None) -> list[str]:
+    """Return what a message says in words."""
+    if isinstance(content, str):
+        return [content]
+    return [part.text for part in content or () if part.type == "text" and isinstance(part.text, str)]
 
 
 def _is_string(content: msgspec.Raw) -> bool:
-    return bytes(memoryview(content)[:1]) == b'"'
-
-
-def _is_text(part: _Part) -> bool:
-    return part.type == "text" and isinstance(part.text, str)
+    return memoryview(content)[0] == _QUOTE

@@ -1,22 +1,19 @@
-"""Where memories go in a request for a response: user turns are read, a text part is added, the rest stays."""
+"""Where memories go in a request for a response: parts and an item are added, every other value keeps its bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from gateway.wire import openai_body
-from gateway.wire.turns import gather
+from gateway.wire.turns import Turns
 
 _ABSENT = msgspec.Raw(b"")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-class _Body(msgspec.Struct):
-    input: str | list[msgspec.Raw] = ""
+_SYSTEM = ("system", "developer")
 
 
 class _Item(msgspec.Struct):
@@ -25,70 +22,91 @@ class _Item(msgspec.Struct):
     content: msgspec.Raw = _ABSENT
 
 
+class _Body(msgspec.Struct):
+    input: str | list[_Item] = ""
+    previous_response_id: Any = None
+
+
+class _Input(msgspec.Struct):
+    input: str | list[msgspec.Raw] = ""
+
+
 class _Part(msgspec.Struct):
     type: Any = None
     text: Any = None
 
 
 _bodies = msgspec.json.Decoder(_Body)
-_items = msgspec.json.Decoder(_Item)
+_inputs = msgspec.json.Decoder(_Input)
 _contents: msgspec.json.Decoder[str | list[_Part]] = msgspec.json.Decoder(str | list[_Part])
 _kept_contents: msgspec.json.Decoder[str | list[msgspec.Raw]] = msgspec.json.Decoder(str | list[msgspec.Raw])
 _objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-class InputConversation:
-    """What a user has said in a request, and the place for what is remembered of them."""
+class InputConversation(Turns):
+    """What a user has said in a request, and the places for what is remembered of them."""
 
     def __init__(self, body: bytes) -> None:
+        super().__init__()
         self._body = body
-        self._input: str | list[msgspec.Raw] = ""
-        self.anchor = -1
-        self.turns: list[str] = []
+        self._leading: list[str] = []
+        """Roles of the client's own instructions at the beginning."""
+        self.profiled = True
         with suppress(*_UNREADABLE):  # what no provider can read asks nothing
-            self._input = _bodies.decode(body).input
-            self.anchor, self.turns = gather(self._read())
+            said = _bodies.decode(body)
+            if isinstance(said.previous_response_id, str):  # what came before has its profile, and its blocks
+                self.profiled = False
+                self.begin(said.previous_response_id)
+            if isinstance(said.input, str):
+                self.take(0, [said.input])
+            else:
+                self._read(said.input)
 
-    def _read(self) -> Iterator[tuple[int, str]]:
-        """Yield index and words of each user message, the last one first."""
-        if isinstance(self._input, str):
-            yield 0, self._input
-            return
-        for index in range(len(self._input) - 1, -1, -1):
-            item = _items.decode(self._input[index])
+    def _read(self, items: list[_Item]) -> None:
+        for index, item in enumerate(items):
             if item.role == "user" and item.type == "message":
-                yield index, _text(item.content)
+                self.take(index, _texts(item.content))
+            elif item.role in _SYSTEM and len(self._leading) == index:
+                self._leading.append(item.role)
+            elif item.role is None:  # a call, its output, a thought
+                self.fresh = False
 
-    def remember(self, block: str) -> bytes:
-        """Return the body with the block as one more text part of the last user message; raise BadRequest."""
+    def remember(self, blocks: Iterable[tuple[int, str]], profile: str = "") -> bytes:
+        """Return the body with the blocks behind their anchors and the profile behind the client's instructions.
+
+        The profile is an item and no part of `instructions`: answers repeat those.
+        """
         fields = openai_body.decode(_objects, self._body)
         body: dict[str, Any] = {**fields}
-        if isinstance(self._input, str):
-            said = [_part(self._input), _part(block)]
-            body["input"] = [{"type": "message", "role": "user", "content": said}]
-        else:
-            said_item = openai_body.decode(_objects, bytes(self._input[self.anchor]))
-            item: dict[str, Any] = {**said_item}
-            content = openai_body.decode(_kept_contents, bytes(item["content"]))
-            parts = [_part(content)] if isinstance(content, str) else content
-            item["content"] = [*parts, _part(block)]
-            items: list[Any] = list(self._input)
-            items[self.anchor] = item
-            body["input"] = items
+        said = openai_body.decode(_inputs, self._body).input
+        items: list[Any] = [_spoken(said)] if isinstance(said, str) else [*said]
+        body["input"] = items
+        for place, block in blocks:
+            index = self.anchors[place]
+            item = openai_body.decode(_objects, items[index])
+            content = openai_body.decode(_kept_contents, item["content"])
+            parts = [_part(item["content"])] if isinstance(content, str) else content
+            items[index] = {**item, "content": [*parts, _part(block)]}
+        if profile:
+            role = self._leading[-1] if self._leading else "developer"
+            told = {"type": "message", "role": role, "content": [_part(profile)]}
+            items.insert(len(self._leading), told)
         return msgspec.json.encode(body)
 
 
-def _part(text: str) -> dict[str, str]:
+def _spoken(text: str) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode({"type": "message", "role": "user", "content": text}))
+
+
+def _part(text: str | msgspec.Raw) -> dict[str, Any]:
     return {"type": "input_text", "text": text}
 
 
-def _text(content: msgspec.Raw) -> str:
+def _texts(content: msgspec.Raw) -> list[str]:
     """Return what a message says in words; nothing if it is of a shape that a provider will refuse."""
     with suppress(*_UNREADABLE):
         said = _contents.decode(content)
         if isinstance(said, str):
-            return said
-        return "\n".join(
-            part.text for part in said if part.type == "input_text" and isinstance(part.text, str)
-        )
-    return ""
+            return [said]
+        return [part.text for part in said if part.type == "input_text" and isinstance(part.text, str)]
+    return []

@@ -1,32 +1,74 @@
-"""How much of what a user said is read for a recall, whatever the format."""
+"""What a user says in a request, whatever its format: what is read for a recall, and where memories were put."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from hashlib import blake2b
 
 MOST_TURNS = 8
 MOST_CHARS = 8192
-"""Of all turns together; of a last one that is longer, its end."""
+"""Of the turns read for a recall together; of a last one that is longer, its end."""
+DIGEST_BYTES = 16
+"""Of each anchor's digest."""
+FENCE = "<recalled-memories>"
+"""How our blocks begin. `memory.render` makes them, which is nothing that a worker imports."""
+_BLOCK = re.compile(r"<recalled-memories>.*?(?:</recalled-memories>|\Z)", re.DOTALL)
+_NOTES = ("<system-reminder>",)
+"""How Claude Code (2.1.197, November 2026) marks what it adds to a user's turn; it comes and goes between calls."""
 
 
-def gather(said: Iterable[tuple[int, str]]) -> tuple[int, list[str]]:
-    """Return the index of the last turn, and the turns there is room for, oldest first; `said` has the last one first.
+class Turns:
+    """The user's turns of one request, read from its first message to its last.
 
-    No turns if the last one asks nothing in words: it is a picture, or the results of functions.
+    A message that says something in words is an anchor: what was once put behind it has to stand there in every
+    later request, or the provider's cache is lost. Its digest covers all that the user said up to it.
     """
-    anchor, room = -1, MOST_CHARS
-    turns: list[str] = []
-    for index, text in said:
-        room -= len(text)
-        if anchor < 0:
-            anchor = index
-            if not text.strip():
+
+    def __init__(self) -> None:
+        self.anchors: list[int] = []
+        """Index of each message in which the user says something."""
+        self.fresh = False
+        """The last anchor is being answered now: no results of functions, and no picture, came after it."""
+        self._digests: list[bytes] = []
+        self._before = b""
+        self._texts: list[str] = []
+
+    def begin(self, seed: str) -> None:
+        """Take the turns for those that follow a conversation which is kept elsewhere under this name."""
+        self._before = seed.encode()
+
+    def take(self, index: int, parts: list[str]) -> None:
+        """Add a message of the user's; one without words says nothing."""
+        text = parts[0].strip() if len(parts) == 1 else "\n".join(parts).strip()
+        if "<" in text:
+            said = (part for part in parts if not part.lstrip().startswith(_NOTES))
+            text = scrubbed("\n".join(said)).strip()
+        self.fresh = bool(text)
+        if text:
+            self._before = blake2b(self._before + text.encode(), digest_size=DIGEST_BYTES).digest()
+            self._digests.append(self._before)
+            self._texts.append(text)
+            self.anchors.append(index)
+
+    @property
+    def chain(self) -> bytes:
+        """The anchors' digests, one after the other."""
+        return b"".join(self._digests)
+
+    @property
+    def turns(self) -> list[str]:
+        """What the user said, oldest first, as far back as there is room for."""
+        room = MOST_CHARS
+        kept: list[str] = []
+        for text in reversed(self._texts[-MOST_TURNS:]):
+            room -= len(text)
+            if room < 0 and kept:
                 break
-        elif room < 0:
-            break
-        if text.strip():
-            turns.append(text[-MOST_CHARS:])
-        if len(turns) == MOST_TURNS:
-            break
-    turns.reverse()
-    return anchor, turns
+            kept.append(text[-MOST_CHARS:])
+        kept.reverse()
+        return kept
+
+
+def scrubbed(text: str) -> str:
+    """Return a text without blocks of ours that a client quotes."""
+    return _BLOCK.sub("", text) if FENCE in text else text

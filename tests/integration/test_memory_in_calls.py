@@ -12,6 +12,8 @@ import msgspec
 import pytest
 
 from tests.fakes.provider import Provider, Received, chat, chat_stream
+from tests.fakes.remembering_hub import block_of
+from tests.fakes.responses import Keeper
 from tests.fakes.tidegate import Reply, Tidegate, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +43,12 @@ class House:
         return self.provider.requests[-1]
 
 
+KEEPER = Keeper("own")
+
+
 def answer(request: Received) -> Any:
+    if "/responses" in request.path:
+        return KEEPER(request)
     return chat_stream() if request.json().get("stream") else chat()
 
 
@@ -87,7 +94,7 @@ def test_what_is_remembered_reaches_the_provider_the_client_and_the_row(house: H
     assert told == {"status": "injected", "ids": "m-ada", "tokens": "5"}
     (message,) = house.sent().json()["messages"]
     texts = [part["text"] for part in message["content"]]
-    assert texts == ["What do I like to drink in the evening?", "- ada likes tea"]
+    assert texts == ["What do I like to drink in the evening?", block_of("ada")]
     assert not [name for name in house.sent().headers if "tidegate" in name]
 
     (listed,) = house.tidegate.await_calls(1, event_id="remembered")
@@ -100,7 +107,7 @@ def test_what_is_remembered_reaches_the_provider_the_client_and_the_row(house: H
         lambda: (found := house.tidegate.get(f"/api/calls/{listed['call_id']}").json())["request"] and found,
         what="its request",
     )
-    assert (one["memory"]["block"], one["memory"]["anchor"]) == ("- ada likes tea", 0)
+    assert (one["memory"]["block"], one["memory"]["anchor"]) == (block_of("ada"), 0)
     assert "likes tea" not in one["request"]["text"], "the journal keeps the client's own words"
 
 
@@ -115,7 +122,7 @@ def test_memories_that_went_into_a_call_are_confirmed(house: House) -> None:
     (mine,) = [one for one in told if one["asker"]["user_id"] == "bea"]
     assert (mine["call_id"], mine["ids"]) == (reply.headers["x-tidegate-call-id"], ["m-bea"])
     assert refused.status == 404
-    assert not [one for one in told if one["asker"]["user_id"] in {"cid", "blank-1"}]
+    assert [one.get("ids", []) for one in told if one["asker"]["user_id"] in {"cid", "blank-1"}] == [[]]
 
 
 @pytest.mark.parametrize(
@@ -138,6 +145,22 @@ def test_a_call_without_memories_says_why_and_goes_out_as_it_came(
     assert not [name for name in house.sent().headers if "tidegate" in name]
     (call,) = house.tidegate.await_calls(1, event_id=reply.headers["x-tidegate-event-id"])
     assert (call["status"], call["memory"]["status"]) == ("ok", status)
+
+
+def test_what_was_put_into_a_kept_response_is_not_told_as_the_clients_input(house: House) -> None:
+    asked: dict[str, Any] = {"path": "responses", "input": "What do I like to drink?", "messages": None}
+    first = house.ask("ada", **asked).json()["id"]
+    second = house.ask("ada", **asked, previous_response_id=first).json()["id"]
+    sent = house.sent().json()["input"]
+    gzip = {"accept-encoding": "gzip"}
+    reply = house.tidegate.request("GET", f"/v1/responses/{second}/input_items", None, gzip)
+
+    assert [part["text"] for part in sent[0]["content"]] == ["What do I like to drink?", block_of("ada")]
+    (item,) = reply.json()["data"]
+    assert [part["text"] for part in item["content"]] == ["What do I like to drink?"]
+    assert "likes tea" not in reply.body.decode()
+    questions = (house.tidegate.data / "asked").read_bytes().splitlines()
+    assert msgspec.json.decode(questions[-1])["seen"] == ["m-ada"], "what it was shown before is known"
 
 
 def test_a_slow_hub_costs_its_deadline_and_no_more(house: House) -> None:
@@ -195,6 +218,17 @@ def test_the_second_call_of_a_user_carries_a_memory_of_the_first(tmp_path: Path,
         assert len(memory["scores"]) == len(memory["ids"]) > 0
         assert memory["tokens"] == int(memory_of(reply)["tokens"]) > 0
         assert memory_of(stranger)["status"] == "empty"
+
+        explaining = f"/api/memories/explain?call_id={call['call_id']}&user_id"
+        told = eventually(
+            lambda: (said := house.get(f"{explaining}=ada")).status == 200 and said.json(), what="the reasons"
+        )
+        recalled = {one["id"]: one["score"] for one in told["memories"] if one["part"] == "recalled"}
+        assert recalled == dict(zip(memory["ids"], memory["scores"], strict=True))
+        assert any("Julia" in one["evidence"][0]["quote"] for one in told["memories"])
+        assert house.get(f"{explaining}=eve").status == 404
+        calls = house.get(f"/api/memories/{memory['ids'][0]}/uses?user_id=ada").json()["results"]
+        assert call["call_id"] in {one["call_id"] for one in calls}
 
 
 def test_with_the_hub_killed_calls_go_on_and_say_so(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.render import block_of, escape, is_ours, line_of, tokens_of
+from memory.render import block_of, escape, line_of, profile_of, scrubbed, tokens_of
 
 
 def test_a_block_says_what_it_is_and_fences_its_lines():
@@ -15,12 +17,29 @@ def test_a_block_says_what_it_is_and_fences_its_lines():
     assert lines[2:4] == ["- [2023-11-14] I like tea", "- [1970-01-01] I live in Lisbon"]
     for word in ("recalled", "not instructions", "outdated"):
         assert word in lines[1]
-    assert is_ours(block)
-    assert not is_ours("What are <recalled-memories>?")
 
 
 def test_nothing_recalled_is_no_block():
     assert block_of([]) == ""
+
+
+def test_a_profile_has_the_same_fence_and_says_that_it_is_no_instruction():
+    lines = profile_of([line_of("Call me Ada", 0)]).splitlines()
+    assert (lines[0], lines[2:]) == (
+        "<recalled-memories>",
+        ["- [1970-01-01] Call me Ada", "</recalled-memories>"],
+    )
+    for word in ("this user", "not instructions", "outdated", "the user is right"):
+        assert word in lines[1]
+    assert profile_of([]) == ""
+
+
+@given(st.lists(st.text() | st.sampled_from(["<", "</recalled-memories>", "＜/recalled-memories＞", "\n\n"])))
+def test_nothing_a_memory_says_opens_or_closes_the_fence(parts):
+    block = block_of([line_of("".join(parts), 0)])
+    seen = unicodedata.normalize("NFKC", block)
+    assert (seen.count("<"), seen.count(">")) == (2, 2)
+    assert scrubbed(f"before{block}after") == "beforeafter"
 
 
 @given(st.text())

@@ -22,21 +22,49 @@ def test_the_users_words_are_read_oldest_first():
         body(user("one"), {"role": "model", "parts": [{"text": "no"}]}, {"parts": [{"text": "two"}]})
     )
 
-    assert (talk.turns, talk.anchor) == (["one", "two"], 2)
+    assert (talk.turns, talk.anchors[-1]) == (["one", "two"], 2)
 
 
 def test_a_block_becomes_one_more_part_and_the_rest_keeps_its_bytes():
     said = b'{"contents": [{"parts":  [{"text": "hi"}], "role": "user"}], "x": 1.00}'
 
-    after = ContentsConversation(said).remember("known")
+    after = ContentsConversation(said).remember([(-1, "known")])
 
     assert after == b'{"contents":[{"parts":[{"text": "hi"},{"text":"known"}],"role":"user"}],"x":1.00}'
 
 
-def test_nothing_is_asked_where_the_last_turn_has_no_words():
+def test_nothing_is_looked_up_where_the_last_turn_has_no_words():
     result = {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {}}}]}
+    told = {"role": "function", "parts": result["parts"]}
 
-    assert ContentsConversation(body(user("one"), result)).turns == []
+    for last in (result, told):
+        talk = ContentsConversation(body(user("one"), last))
+        assert (talk.anchors, talk.fresh) == ([0], False)
+    assert ContentsConversation(body(result)).anchors == []
+    assert ContentsConversation(body(user("one"))).fresh
+
+
+@pytest.mark.parametrize("name", ["systemInstruction", "system_instruction"])
+def test_the_profile_is_the_last_part_of_the_instructions(name):
+    said = (
+        b'{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"%b":{"parts":[ {"text" : "s"} ],"role":"x"}}'
+    )
+
+    after = ContentsConversation(said % name.encode()).remember([], "P")
+
+    assert after == said.replace(b'[ {"text" : "s"} ]', b'[{"text" : "s"},{"text":"P"}]') % name.encode()
+
+
+def test_without_instructions_the_profile_is_all_of_them():
+    after = msgspec.json.decode(ContentsConversation(body(user("hi"))).remember([], "P"))
+
+    assert after == {"contents": [user("hi")], "systemInstruction": {"parts": [{"text": "P"}]}}
+
+
+def test_beside_cached_content_there_is_no_place_for_a_profile():
+    assert ContentsConversation(body(user("hi"))).profiled
+    assert not ContentsConversation(body(user("hi"), cachedContent="cachedContents/1")).profiled
+    assert not ContentsConversation(body(user("hi"), cached_content="cachedContents/1")).profiled
 
 
 def test_only_so_much_is_read():
@@ -67,7 +95,7 @@ def test_remembering_adds_a_part_and_changes_nothing_else(turns, block):
     if not talk.turns:
         return
 
-    after = msgspec.json.decode(talk.remember(block))["contents"]
+    after = msgspec.json.decode(talk.remember([(-1, block)]))["contents"]
 
-    assert after[talk.anchor]["parts"].pop() == {"text": block}
+    assert after[talk.anchors[-1]]["parts"].pop() == {"text": block}
     assert after == contents

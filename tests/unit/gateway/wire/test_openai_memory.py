@@ -32,7 +32,7 @@ def assistant(content: object, **more: object) -> dict[str, object]:
 
 
 def after(body: bytes) -> Any:
-    return msgspec.json.decode(ChatConversation(body).remember(BLOCK))
+    return msgspec.json.decode(ChatConversation(body).remember([(-1, BLOCK)]))
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -51,7 +51,7 @@ def test_turns_are_what_the_user_said_oldest_first() -> None:
 
     said = ChatConversation(body)
 
-    assert (said.turns, said.anchor) == (["one", "look\nhere", "3"], 5)
+    assert (said.turns, said.anchors[-1]) == (["one", "look\nhere", "3"], 5)
 
 
 def test_inside_a_tool_loop_the_last_user_message_is_the_anchor() -> None:
@@ -64,7 +64,7 @@ def test_inside_a_tool_loop_the_last_user_message_is_the_anchor() -> None:
 
     said = ChatConversation(body)
 
-    assert (said.turns, said.anchor) == (["weather?"], 0)
+    assert (said.turns, said.anchors[-1]) == (["weather?"], 0)
     assert after(body)["messages"][0]["content"] == [{"type": "text", "text": "weather?"}, PART]
 
 
@@ -85,7 +85,6 @@ def test_inside_a_tool_loop_the_last_user_message_is_the_anchor() -> None:
         b'[{"role":"user","content":[7]}]',
         b'[{"role":"user","content":[{"type":"text","text":7}]}]',
         b'[{"role":"user","content":[{"type":"image_url","image_url":{}}]}]',
-        b'[{"role":"user","content":"early"},{"role":"user","content":[]}]',
         b'[{"role":"user","content":"\\ud800"}]',
         b'[{"role":"user","content":"\xff"}]',
         b'[{"role":["user"],"content":"x"}]',
@@ -106,6 +105,19 @@ def test_what_a_user_said_is_read_only_so_far_back() -> None:
     assert longest.turns == ["x" * MOST_CHARS]
 
 
+def test_nothing_is_looked_up_while_functions_are_called_or_a_picture_is_shown() -> None:
+    calls = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    result = {"role": "tool", "content": "rain", "tool_call_id": "c"}
+    asked = (user("weather?"), assistant(None, tool_calls=calls))
+
+    assert ChatConversation(body_of(*asked)).fresh
+    assert not ChatConversation(body_of(*asked, result)).fresh
+    assert not ChatConversation(body_of(*asked, result, assistant("It"))).fresh
+    assert not ChatConversation(body_of(user("look"), user([IMAGE]))).fresh
+    assert ChatConversation(body_of(*asked, result, user("and tomorrow?"))).fresh
+    assert ChatConversation(body_of(user("Complete:"), assistant("Once upon"))).fresh
+
+
 # --- adding -------------------------------------------------------------------------------------
 
 
@@ -113,7 +125,7 @@ def test_a_text_keeps_its_bytes_and_gets_a_part_beside_it() -> None:
     text = b'"caf\\u00e9 \\/ \\ud83d\\ude00"'
     body = b'{"model":"m","messages":[{"content": %b ,"name":"ada","role":"user"}]}' % text
 
-    changed = ChatConversation(body).remember("B")
+    changed = ChatConversation(body).remember([(-1, "B")])
 
     added = b'[{"type":"text","text":%b},{"type":"text","text":"B"}]' % text
     assert changed == b'{"model":"m","messages":[{"content":%b,"name":"ada","role":"user"}]}' % added
@@ -123,7 +135,7 @@ def test_parts_keep_their_bytes_and_get_one_more() -> None:
     parts = b'{"type":"text","text":"caf\\u00e9"},{ "type" : "image_url", "image_url":{"url":"x" , "n":1.0} }'
     body = b'{"messages":[{"role":"user","content":[%b]}]}' % parts
 
-    changed = ChatConversation(body).remember("B")
+    changed = ChatConversation(body).remember([(-1, "B")])
 
     assert changed == b'{"messages":[{"role":"user","content":[%b,{"type":"text","text":"B"}]}]}' % parts
 
@@ -134,7 +146,36 @@ def test_a_key_that_is_not_utf8_is_a_bad_request() -> None:
         b'{"messages":[{"role":"user","content":"hi","\xff":1}]}',
     ):
         with pytest.raises(BadRequest):
-            ChatConversation(body).remember(BLOCK)
+            ChatConversation(body).remember([(-1, BLOCK)])
+
+
+def test_blocks_stand_behind_their_turns_and_the_profile_behind_the_instructions() -> None:
+    body = body_of(
+        {"role": "system", "content": "s"},
+        {"role": "developer", "content": "d"},
+        user("one"),
+        assistant("x"),
+        user([IMAGE, {"type": "text", "text": "two"}]),
+        {"role": "system", "content": "late"},
+        user("three"),
+    )
+
+    found = msgspec.json.decode(ChatConversation(body).remember([(0, "A"), (1, "B")], "P"))["messages"]
+
+    assert found[:4] == [
+        {"role": "system", "content": "s"},
+        {"role": "developer", "content": "d"},
+        {"role": "developer", "content": "P"},
+        user([{"type": "text", "text": "one"}, {"type": "text", "text": "A"}]),
+    ]
+    assert found[5]["content"] == [IMAGE, {"type": "text", "text": "two"}, {"type": "text", "text": "B"}]
+    assert found[6:] == [{"role": "system", "content": "late"}, user("three")]
+
+
+def test_without_instructions_the_profile_is_the_first_message() -> None:
+    found = msgspec.json.decode(ChatConversation(body_of(user("hi"))).remember([], "P"))["messages"]
+
+    assert found == [{"role": "system", "content": "P"}, user("hi")]
 
 
 _json = st.recursive(
@@ -179,13 +220,13 @@ def test_adding_a_block_changes_nothing_else(messages: list[Any], top: dict[str,
     if not said.turns:
         return
 
-    changed = raw(said.remember(block))
+    changed = raw(said.remember([(-1, block)]))
 
     before = raw(body)
     old, new = raw_list(before.pop("messages")), raw_list(changed.pop("messages"))
     assert changed == before
-    last = max(index for index, message in enumerate(messages) if message["role"] == "user")
-    assert said.anchor == last
+    last = said.anchors[-1]
+    assert messages[last]["role"] == "user"
     assert [one for index, one in enumerate(new) if index != last] == [
         one for index, one in enumerate(old) if index != last
     ]
@@ -206,7 +247,7 @@ def test_no_bytes_are_too_strange(body: bytes) -> None:
     said = ChatConversation(body)
     if said.turns:
         with suppress(BadRequest):
-            said.remember(BLOCK)
+            said.remember([(-1, BLOCK)])
 
 
 def test_a_body_nested_too_deeply_asks_nothing() -> None:

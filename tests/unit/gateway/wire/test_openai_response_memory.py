@@ -23,7 +23,7 @@ def body_of(said: object, **more: object) -> bytes:
 
 
 def after(body: bytes) -> Any:
-    return msgspec.json.decode(InputConversation(body).remember(BLOCK))
+    return msgspec.json.decode(InputConversation(body).remember([(-1, BLOCK)]))
 
 
 def test_words_alone_become_a_message_with_the_block_behind_them() -> None:
@@ -31,7 +31,7 @@ def test_words_alone_become_a_message_with_the_block_behind_them() -> None:
 
     said = InputConversation(body)
 
-    assert (said.turns, said.anchor) == (["where do I live?"], 0)
+    assert (said.turns, said.anchors[-1]) == (["where do I live?"], 0)
     content = [{"type": "input_text", "text": "where do I live?"}, PART]
     message = {"type": "message", "role": "user", "content": content}
     assert after(body) == {"model": "m", "input": [message], "temperature": 0.2}
@@ -51,7 +51,8 @@ def test_the_block_stands_behind_the_last_user_message_also_inside_a_tool_loop()
     said = InputConversation(body_of(items))
     found = after(body_of(items))
 
-    assert (said.turns, said.anchor) == (["look", "and the weather?"], 3)
+    assert (said.turns, said.anchors[-1]) == (["look", "and the weather?"], 3)
+    assert not said.fresh
     items[3]["content"] = [{"type": "input_text", "text": "and the weather?"}, PART]
     assert found["input"] == items
 
@@ -59,10 +60,34 @@ def test_the_block_stands_behind_the_last_user_message_also_inside_a_tool_loop()
 def test_every_other_value_keeps_its_bytes() -> None:
     body = b'{"model":"m","input":[ {"role":"user","content":[ {"type": "input_text","text":"a","x":1.50} ]} ],"top_p":1e0}'
 
-    found = InputConversation(body).remember("b")
+    found = InputConversation(body).remember([(-1, "b")])
 
     assert b'{"type": "input_text","text":"a","x":1.50}' in found
     assert b'"top_p":1e0' in found
+
+
+def test_the_profile_is_an_item_behind_the_clients_instructions() -> None:
+    items = [{"role": "system", "content": "s"}, {"role": "user", "content": "hi"}]
+    told = {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "P"}]}
+
+    found = msgspec.json.decode(InputConversation(body_of(items)).remember([], "P"))
+    alone = msgspec.json.decode(InputConversation(body_of("hi", instructions="i")).remember([], "P"))
+
+    assert found["input"] == [items[0], told, items[1]]
+    assert alone["input"][0] == {**told, "role": "developer"}
+    assert alone["instructions"] == "i", "answers repeat it"
+
+
+def test_what_goes_on_from_a_kept_response_has_its_profile_and_is_a_conversation_of_its_own() -> None:
+    begun, gone_on = (
+        InputConversation(body_of("yes")),
+        InputConversation(body_of("yes", previous_response_id="r1")),
+    )
+    again = InputConversation(body_of("yes", previous_response_id="r1"))
+
+    assert (begun.profiled, gone_on.profiled) == (True, False)
+    assert begun.chain != gone_on.chain == again.chain
+    assert InputConversation(body_of("yes", previous_response_id="r2")).chain != gone_on.chain
 
 
 @pytest.mark.parametrize(
@@ -88,4 +113,4 @@ def test_no_body_makes_it_raise_anything_but_our_errors(body: bytes) -> None:
     said = InputConversation(body)
     if said.turns:
         with suppress(BadRequest):
-            said.remember(BLOCK)
+            said.remember([(-1, BLOCK)])
