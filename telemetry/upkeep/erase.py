@@ -33,7 +33,7 @@ _AMENDED = f"{_OF} AND ((target = 'user' AND id = {{user:String}}) OR fields['us
 _ABOUT = f"{_OF} AND target = 'log' AND id IN {_CALLS} AND fields['user_id'] != {{user:String}}"
 _BLANK = """user_id = if(user_id = {user:String}, 'erased', user_id), agent_id = '', thread_id = '', tags = [],
  properties = CAST(map(), 'Map(LowCardinality(String), String)'), parameters = '{}', error_message = '', attempts = '[]',
- response_id = '', memory_ids = [], memory_scores = [], memory_block = '', span_name = ''"""
+ response_id = '', memory_ids = [], memory_scores = [], memory_block = '', span_name = '', guardrails = '[]'"""
 _INDEX_AGAIN = f"""INSERT INTO span_index (project, key, value, started_at, call_id, environment, origin)
 SELECT project, entry.1, entry.2, started_at, call_id, environment, origin
 FROM spans

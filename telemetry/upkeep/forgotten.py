@@ -43,6 +43,7 @@ class Forgotten:
         self._key = b""
         self._lock = threading.Lock()
         self._since: dict[str, int] = {}
+        self._read_ns = 0
         if path.exists():
             self._since = _list.decode(path.read_bytes())
 
@@ -51,6 +52,18 @@ class Forgotten:
 
     def __contains__(self, person: Person) -> bool:
         return bool(person.user and self._since) and self.digest(person) in self._since
+
+    def names(self, person: Person) -> bool:
+        """Say whether a person is on the list as it is now: for a process that does not change it itself."""
+        try:
+            changed_ns = self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return False
+        if changed_ns != self._read_ns:
+            with self._lock:
+                self._since = _list.decode(self._path.read_bytes())
+                self._read_ns = changed_ns
+        return person in self
 
     def digest(self, person: Person) -> str:
         """Return what stands for a person on the list."""
@@ -116,5 +129,6 @@ def wordless(outcome: Outcome) -> Outcome:
         error_message="",
         response_id="",
         attempts=tuple(quiet),
+        guardrails=(),
         memory=Injection(status=memory.status, tokens=memory.tokens, latency_us=memory.latency_us),
     )
