@@ -1,13 +1,20 @@
 """`/api/memories`: the memory service over HTTP, as raw ASGI, since the hub has no web framework in it.
 
-    POST   /api/memories                 {"messages" | "text", "metadata"?} -> {"results": [...]}
-    GET    /api/memories                 ?limit=&offset= -> {"results": [...]}
+    POST   /api/memories                 {"messages" | "text", "metadata"?, "infer"?, "timestamp"?, "expires_at"?} -> {"results"}
+    GET    /api/memories                 ?limit=&offset=&as_of=&superseded= -> {"results": [...]}
+    POST   /api/memories/list            the same, with {"filters", "top_k"?, "offset"?, "as_of"?, "superseded"?}
+    GET    /api/memories/graph           ?limit=&as_of=&superseded= -> {"nodes": [...], "edges": [...]}
     DELETE /api/memories                 -> {"message", "deleted"}
-    POST   /api/memories/search          {"query", "top_k"?, "threshold"?} -> {"results": [...]}
+    POST   /api/memories/search          {"query", "top_k"?, "threshold"?} -> {"results", "relations"}
+    GET    /api/memories/jobs            ?limit= -> {"results": [...]}: what is still to be read of what was said
+    GET    /api/memories/jobs/{id}       -> a job
+    GET    /api/memories/upkeep          -> {"running", "last", "counts"}: of all projects, for keys that see them all
     GET    /api/memories/{id}            -> a memory       (or /api/memories/?id=, for all three)
     PUT    /api/memories/{id}            {"text"?, "metadata"?} -> the memory
     DELETE /api/memories/{id}            -> {"message"}
     GET    /api/memories/{id}/history    -> [...]
+    GET    /api/memories/{id}/uses       ?limit= -> {"results": [{"call_id", "used_at"}]}: the calls it went into
+    GET    /api/memories/explain         ?call_id= -> what went into a call, where it comes from, and what did not
 
 Project and environment come from the header `x-tidegate-principal`, which only a worker can set; `user_id`,
 `agent_id` and `run_id` from the query or the body, at least one of them always.
@@ -21,8 +28,8 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from memory.errors import BadMemory, IndexAway, MemoryFault
-from memory.service import DEFAULT_THRESHOLD, DEFAULT_TOP_K, AsyncMemory
+from memory.errors import BadMemory, IndexAway, LedgerAway, MemoryFault, NotAllowed
+from memory.service import DEFAULT_EDGES, DEFAULT_THRESHOLD, DEFAULT_TOP_K, AsyncMemory
 
 PREFIX = "/api/memories"
 MAX_BODY = 1 << 20
@@ -36,6 +43,7 @@ class _Principal(msgspec.Struct):
 
     project: str
     environment: str
+    users: tuple[str, ...] = ()
     key_id: str = ""
     open: bool = False
 
@@ -47,6 +55,13 @@ class _Body(msgspec.Struct):
     text: str | None = None
     query: str = ""
     metadata: dict[str, Any] | None = None
+    infer: bool = False
+    timestamp: float | str | None = None
+    expires_at: float | str | None = None
+    filters: dict[str, Any] | None = None
+    offset: int = 0
+    as_of: float | str | None = None
+    superseded: bool = False
     top_k: int = DEFAULT_TOP_K
     threshold: float = DEFAULT_THRESHOLD
     user_id: str = ""
@@ -76,6 +91,7 @@ class _Asked(msgspec.Struct):
     body: _Body
     query: dict[str, str]
     memory_id: str
+    open: bool
 
 
 class MemoryApi:
@@ -93,7 +109,9 @@ class MemoryApi:
         except _Refused as refused:
             status, answer = refused.status, _error(str(refused), refused.code)
         except MemoryFault as fault:
-            status = 503 if isinstance(fault, IndexAway) else 400
+            status = 403 if isinstance(fault, NotAllowed) else 400
+            if isinstance(fault, IndexAway | LedgerAway):
+                status = 503
             answer = _error(str(fault), fault.code, fault.param)
         await _send(send, status, answer)
 
@@ -111,20 +129,56 @@ class MemoryApi:
             agent_id=_named("agent_id", query, body.agent_id),
             run_id=_named("run_id", query, body.run_id),
         )
-        memory = self._memory.within(principal.project, principal.environment)
-        return _Asked(memory, principal.key_id, ids, body, query, memory_id)
+        memory = self._memory.within(principal.project, principal.environment, users=principal.users)
+        return _Asked(memory, principal.key_id, ids, body, query, memory_id, principal.open)
 
 
 async def _add(asked: _Asked) -> object:
     given = asked.body.messages if asked.body.messages is not None else asked.body.text
     if not given:
         raise BadMemory("give `messages` or `text`", param="messages")
-    return await asked.memory.add(given, **asked.ids, metadata=asked.body.metadata, actor=asked.actor)
+    body = asked.body
+    return await asked.memory.add(
+        given,
+        **asked.ids,
+        metadata=body.metadata,
+        infer=body.infer,
+        timestamp=body.timestamp,
+        expires_at=body.expires_at,
+        actor=asked.actor,
+    )
 
 
 async def _list(asked: _Asked) -> object:
     limit = _number(asked.query, "limit", DEFAULT_TOP_K)
-    return await asked.memory.get_all(**asked.ids, top_k=limit, offset=_number(asked.query, "offset", 0))
+    return await asked.memory.get_all(
+        **asked.ids,
+        top_k=limit,
+        offset=_number(asked.query, "offset", 0),
+        as_of=asked.query.get("as_of") or None,
+        superseded=_flag(asked.query, "superseded"),
+    )
+
+
+async def _filtered(asked: _Asked) -> object:
+    body = asked.body
+    return await asked.memory.get_all(
+        **asked.ids,
+        filters=body.filters,
+        top_k=body.top_k,
+        offset=body.offset,
+        as_of=body.as_of,
+        superseded=body.superseded,
+    )
+
+
+async def _graph(asked: _Asked) -> object:
+    return await asked.memory.graph(
+        **asked.ids,
+        limit=_number(asked.query, "limit", DEFAULT_EDGES),
+        as_of=asked.query.get("as_of") or None,
+        superseded=_flag(asked.query, "superseded"),
+    )
 
 
 async def _delete_all(asked: _Asked) -> object:
@@ -134,7 +188,9 @@ async def _delete_all(asked: _Asked) -> object:
 
 async def _search(asked: _Asked) -> object:
     body = asked.body
-    return await asked.memory.search(body.query, **asked.ids, top_k=body.top_k, threshold=body.threshold)
+    return await asked.memory.search(
+        body.query, **asked.ids, filters=body.filters, top_k=body.top_k, threshold=body.threshold
+    )
 
 
 async def _get(asked: _Asked) -> object:
@@ -158,9 +214,51 @@ async def _history(asked: _Asked) -> object:
     return _there(await asked.memory.history(asked.memory_id, **asked.ids) or None, asked)
 
 
+async def _uses(asked: _Asked) -> object:
+    limit = _number(asked.query, "limit", DEFAULT_TOP_K)
+    return {"results": _there(await asked.memory.uses(asked.memory_id, **asked.ids, limit=limit), asked)}
+
+
+async def _explain(asked: _Asked) -> object:
+    call_id = asked.query.get("call_id", "")
+    if not call_id:
+        raise BadMemory("name the call", param="call_id")
+    found = await asked.memory.explain(call_id, **asked.ids)
+    if found is None:
+        raise _Refused(404, f"nothing is known of call {call_id!r} in this scope", "call_not_found")
+    return found
+
+
+async def _jobs(asked: _Asked) -> object:
+    return {
+        "results": await asked.memory.jobs(**asked.ids, limit=_number(asked.query, "limit", DEFAULT_TOP_K))
+    }
+
+
+async def _job(asked: _Asked) -> object:
+    found = await asked.memory.jobs(**asked.ids, job_id=asked.memory_id)
+    if not found:
+        raise _Refused(404, f"there is no job {asked.memory_id!r} in this scope", "job_not_found")
+    return found[0]
+
+
+async def _upkeep(asked: _Asked) -> object:
+    if not asked.open:
+        raise _Refused(403, "this key sees one project only", "not_your_project")
+    return await asked.memory.upkeep_progress()
+
+
 Handler = Callable[[_Asked], Awaitable[object]]
 _ALL: Mapping[str, Handler] = {"POST": _add, "GET": _list, "DELETE": _delete_all}
 _ONE: Mapping[str, Handler] = {"GET": _get, "PUT": _update, "DELETE": _delete}
+
+_WORDS: Mapping[str, Mapping[str, Handler]] = {
+    "search": {"POST": _search},
+    "list": {"POST": _filtered},
+    "graph": {"GET": _graph},
+    "upkeep": {"GET": _upkeep},
+    "explain": {"GET": _explain},
+}
 
 
 def _route(scope: Mapping[str, Any]) -> tuple[Handler, str, dict[str, str]]:
@@ -173,12 +271,16 @@ def _route(scope: Mapping[str, Any]) -> tuple[Handler, str, dict[str, str]]:
         case []:
             memory_id = query.get("id", "")
             methods = _ONE if memory_id else _ALL
-        case ["search"]:
-            memory_id, methods = "", {"POST": _search}
+        case ["jobs", *ids] if len(ids) <= 1:
+            memory_id, methods = "".join(ids), {"GET": _job if ids else _jobs}
+        case [word] if word in _WORDS:
+            memory_id, methods = "", _WORDS[word]
         case [memory_id]:
             methods = _ONE
         case [memory_id, "history"]:
             methods = {"GET": _history}
+        case [memory_id, "uses"]:
+            methods = {"GET": _uses}
         case _:
             raise _Refused(404, f"nothing lives at {scope['path']}", "unknown_url")
     handler = methods.get(scope["method"])
@@ -233,6 +335,13 @@ def _number(query: Mapping[str, str], name: str, otherwise: int) -> int:
     return int(text)
 
 
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    text = query.get(name, "false")
+    if text not in ("true", "false", "1", "0"):
+        raise BadMemory(f"{name} must be true or false", param=name)
+    return text in ("true", "1")
+
+
 def _there(found: object | None, asked: _Asked) -> object:
     """Return what was found; what another scope has is told from what nobody has by nothing."""
     if found is None:
@@ -241,7 +350,7 @@ def _there(found: object | None, asked: _Asked) -> object:
 
 
 def _error(message: str, code: str, param: str = "") -> object:
-    kind = "server_error" if code == IndexAway.code else "invalid_request_error"
+    kind = "server_error" if code in (IndexAway.code, LedgerAway.code) else "invalid_request_error"
     return {"error": {"message": message, "type": kind, "param": param or None, "code": code}}
 
 

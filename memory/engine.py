@@ -12,29 +12,38 @@ from typing import Any
 
 import msgspec
 
-from memory.capture import Redact, cut, draft_of, same_of, turns_of
+from memory.apply import Asserted, claim_of, id_of, is_sound
+from memory.capture import Redact, draft_of, same_of, turns_of
 from memory.clock import Clock, SystemClock
 from memory.embed import Embedder
 from memory.errors import BadMemory, EmbedderAway, IndexAway
+from memory.finder import Finder
+from memory.given import Statement
 from memory.indexer import Indexer
-from memory.recall import Gate, Packed, Question, Scored, pack, rank, rarity
-from memory.records import Captured, Draft, Memory, Recall, Said, SearchHit, Statistics, Trust, Vector
+from memory.records import Captured, Change, Draft, Memory, Operation, Recall, Said, Trust, Vector
 from memory.scope import Scope
-from memory.sparse import terms
 from memory.store.index import Index
 from memory.store.ledger import Ledger
+from memory.verify import is_planted
 
 logger = logging.getLogger(__name__)
 
 MAX_GIVEN = 8000
 """Characters of a text given to `add` or `update`."""
-_ARM = 60
-"""Candidates of each arm."""
-_EMBEDDED = 400
-"""Characters of a question that are embedded: embedding 200 tokens takes as long as ten searches."""
-_WORDS_LOOKED_UP = 2000
-"""Characters of a question whose words are looked up."""
 _KEY_BYTES = 32
+_REINDEXED_AT_ONCE = 64
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """What ledger and index do not agree about: ids."""
+
+    memories: int
+    points: int
+    not_indexed: list[str]
+    unwanted: list[str]
+    """Points of memories that are not there."""
+    without_vector: list[str]
+    """Found by their words alone, until the embedder has made one."""
 
 
 class Engine:
@@ -56,7 +65,7 @@ class Engine:
         self._key = key
         self._redact = redact
         self._clock = clock or SystemClock()
-        self._gate = Gate(embedder.gate)
+        self._finder = Finder(ledger, index, embedder, key=key, redact=redact, clock=self._clock)
         self._indexer = Indexer(ledger, index, embedder, self._clock)
 
     def start(self) -> None:
@@ -71,26 +80,110 @@ class Engine:
         self._index.close()
         self._ledger.close()
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the embedder."""
+        return self._embedder.fingerprint
+
+    def wake(self) -> None:
+        """Have the index follow the ledger."""
+        self._indexer.wake()
+
+    def expire(self, limit: int) -> int:
+        """Delete some memories whose time is up; return how many."""
+        gone = self._ledger.expire(limit=limit)
+        if gone:
+            self._indexer.wake()
+        return gone
+
     def backlog(self) -> int:
         """Return how many memories wait to be indexed."""
         return self._ledger.backlog()
+
+    def check(self) -> Difference:
+        """Compare ledger and index, and change nothing. Raises IndexAway."""
+        wanted = self._ledger.shown(fingerprint=self._embedder.fingerprint)
+        present = set(self._index.ids())
+        return Difference(
+            memories=len(wanted),
+            points=len(present),
+            not_indexed=sorted(wanted.keys() - present),
+            unwanted=sorted(present - wanted.keys()),
+            without_vector=sorted(one for one, embedded in wanted.items() if not embedded),
+        )
+
+    def reindex(self, progress: Callable[[int], None]) -> int:
+        """Index every memory anew for this embedder, and drop what nobody wants; return how many it were.
+
+        `progress` is told how many are left. Vectors that are known are not made again. Raises IndexAway.
+        """
+        wanted = sorted(self._ledger.shown(fingerprint=self._embedder.fingerprint))
+        self._index.drop(sorted(set(self._index.ids()) - set(wanted)))
+        for start in range(0, len(wanted), _REINDEXED_AT_ONCE):
+            progress(len(wanted) - start)
+            some = wanted[start : start + _REINDEXED_AT_ONCE]
+            self._ledger.enqueue(some)
+            self._indexer.index_now(some)
+        progress(0)
+        self._index.flush()
+        return len(wanted)
 
     # what people ask for
 
     def add(
         self,
         scope: Scope,
-        texts: Sequence[tuple[str, Trust]],
+        statements: Sequence[Statement],
         *,
         metadata: dict[str, Any] | None = None,
+        occurred_at_us: int = 0,
+        expires_at_us: int = 0,
         actor: str = "",
     ) -> list[tuple[str, str, bool]]:
-        """Store each text as it is; return id, text, and whether it is new. Searchable when this returns."""
-        now_us = self._clock.now_us()
-        drafts = [self._draft(text, trust, now_us, metadata or {}) for text, trust in texts]
+        """Store each text as it is; return id, text, and whether it is new. Searchable when this returns.
+
+        `occurred_at_us`: when it was said; 0: now. `expires_at_us`: when it is deleted; 0: never.
+        """
+        said_us = occurred_at_us or self._clock.now_us()
+        thread_id = scope.run
+        drafts = [
+            msgspec.structs.replace(
+                draft,
+                actor=self._redact(one.name),
+                kind=one.kind,
+                quarantined=draft.quarantined or is_planted(one.name, one.trust),
+                thread_id=thread_id,
+                expires_at_us=expires_at_us,
+            )
+            for one in statements
+            for draft in [self._draft(one.text, one.trust, one.occurred_at_us or said_us, metadata or {})]
+        ]
         stored = self._ledger.add(scope, drafts, actor=actor)
         self._indexer.index_now([memory_id for memory_id, new in stored if new])
         return [(memory_id, draft.text, new) for (memory_id, new), draft in zip(stored, drafts, strict=True)]
+
+    def apply(
+        self, scope: Scope, operations: Sequence[Operation], batch_id: str, *, actor: str = ""
+    ) -> list[Change]:
+        """Carry out verified operations; return what became of which memory. The same ones again change nothing.
+
+        Operations without evidence are left out. Indexed in the background.
+        """
+        sound = [operation for operation in operations if is_sound(operation)]
+        vectors = self._vectors([operation.text for operation in sound])
+        asserted = [
+            Asserted(
+                claim=claim_of(
+                    id_of(scope, operation, self._key), operation, same_of(self._key, operation.text)
+                ),
+                vector=vector,
+            )
+            for operation, vector in zip(sound, vectors, strict=True)
+        ]
+        fingerprint = self._embedder.fingerprint
+        changes = self._ledger.apply(scope, asserted, batch=batch_id, fingerprint=fingerprint, actor=actor)
+        self._indexer.wake()
+        return changes
 
     def update(
         self,
@@ -133,33 +226,24 @@ class Engine:
 
     def search(self, scope: Scope, query: str, *, limit: int, threshold: float) -> list[tuple[Memory, float]]:
         """Return memories and their scores (0 to 1), best first. Raises IndexAway."""
-        question, statistics = self._question(scope, query)
-        scored = self._find(scope, question, statistics)
-        hits = [SearchHit(one.candidate.id, one.score) for one in scored if one.score >= threshold][:limit]
-        found = ((self._ledger.get(scope, hit.id), hit.score) for hit in hits)
-        return [(memory, score) for memory, score in found if memory is not None]
+        return self._finder.search(scope, query, limit=limit, threshold=threshold)
 
     # what calls need
 
-    def recall(self, scope: Scope, query: str, *, budget: int, window: Iterable[str] = ()) -> Recall:
+    def recall(
+        self,
+        scope: Scope,
+        query: str,
+        *,
+        budget: int,
+        window: Iterable[str] = (),
+        seen: Collection[str] = (),
+    ) -> Recall:
         """Return what to inject for this question; a failure is a status, never an exception.
 
-        `window`: texts the model reads anyway. `budget`: tokens of the whole block.
+        `window`: texts the model reads anyway. `seen`: ids it was shown before. `budget`: tokens of the whole block.
         """
-        try:
-            question, statistics = self._question(scope, query)
-            if not statistics.documents or (not question.terms and question.vector is None):
-                return Recall(status="empty", reason="no_memories" if question.terms else "no_question")
-            scored = self._find(scope, question, statistics)
-        except IndexAway as error:
-            return Recall(status="error", reason=error.code)
-        except Exception:
-            # the caller's completion must not fail because of a memory
-            logger.exception("memory_recall_failed")
-            return Recall(status="error", reason="memory_error")
-        read = [self._same(text) for text in window]
-        packed = pack(scored, question, self._gate, budget=budget, window=read)
-        return _recall(packed, away=question.vector is None)
+        return self._finder.recall(scope, query, budget=budget, window=window, seen=seen)
 
     def capture(self, batch: Sequence[Said]) -> Captured:
         """Store what users said in these calls and was not known; durable when this returns.
@@ -182,14 +266,22 @@ class Engine:
         """Note that these memories went into this call."""
         return self._ledger.confirm(scope, call_id, ids)
 
+    def _vectors(self, texts: Sequence[str]) -> list[Vector | None]:
+        """Return each text's vector; None for all of them if the embedder is away."""
+        try:
+            return [*self._embedder.embed(texts)] if texts else []
+        except EmbedderAway as error:
+            logger.warning("memory_embedder_away", extra={"reason": error.code, "jobs": len(texts)})
+            return [None] * len(texts)
+
     def _draft(self, text: str, trust: Trust, now_us: int, metadata: dict[str, Any]) -> Draft:
         words = self._redact(text).strip()
         if not words:
             raise BadMemory("a memory needs a text", param="text")
         if len(words) > MAX_GIVEN:
             raise BadMemory(f"a memory's text has at most {MAX_GIVEN} characters", param="text")
-        draft = draft_of(words, key=self._key, occurred_at_us=now_us)
-        return msgspec.structs.replace(draft, trust=trust, kind="fact", metadata=self._clean(metadata))
+        draft = draft_of(words, key=self._key, occurred_at_us=now_us, trust=trust)
+        return msgspec.structs.replace(draft, kind="fact", metadata=self._clean(metadata))
 
     def _clean(self, value: Any) -> Any:  # noqa: ANN401 - metadata is the caller's JSON
         if isinstance(value, str):
@@ -199,58 +291,6 @@ class Engine:
         if isinstance(value, dict):
             return {self._redact(key): self._clean(item) for key, item in value.items()}
         return value
-
-    def _question(self, scope: Scope, query: str) -> tuple[Question, Statistics]:
-        """Return the question and the scope's numbers; nothing is embedded for a scope without memories."""
-        asked = terms(_ends(query, _WORDS_LOOKED_UP))
-        statistics = self._ledger.statistics(scope, asked, fingerprint=self._embedder.fingerprint)
-        vector = self._vector(query) if statistics.documents else None
-        return Question(asked, self._same(query), vector), statistics
-
-    def _same(self, text: str) -> bytes:
-        """Return the digest that a memory made of this text has."""
-        return same_of(self._key, cut(self._redact(text).strip()))
-
-    def _vector(self, query: str) -> Vector | None:
-        text = _ends(query.strip(), _EMBEDDED)
-        try:
-            return self._embedder.embed([text])[0] if text else None
-        except EmbedderAway as error:
-            logger.warning("memory_embedder_away", extra={"reason": error.code, "jobs": 0})
-            return None
-
-    def _find(self, scope: Scope, question: Question, statistics: Statistics) -> list[Scored]:
-        if not statistics.documents:
-            return []
-        weights = {
-            term: rarity(term, statistics) for term in question.terms if term in statistics.frequencies
-        }
-        hits = self._index.matching(scope, weights, _ARM)
-        if question.vector is not None:
-            hits += self._index.nearest(scope, question.vector, _ARM)
-        ids = {hit.id for hit in hits}
-        candidates = self._ledger.candidates(scope, ids, fingerprint=self._embedder.fingerprint)
-        return rank(question, candidates, statistics)
-
-
-def _ends(text: str, most: int) -> str:
-    """Return the text, or its beginning and its end: a question stands before or after what it is about."""
-    return text if len(text) <= most else f"{text[: most // 2]} {text[-most // 2 :]}"
-
-
-def _recall(packed: Packed, *, away: bool) -> Recall:
-    missing = "embedder_unavailable" if away else ""
-    if not packed.chosen:
-        return Recall(status="empty", reason=missing or "nothing_relevant", fates=packed.fates)
-    return Recall(
-        status="injected",
-        reason=missing,
-        block=packed.block,
-        ids=tuple(one.candidate.id for one in packed.chosen),
-        scores=tuple(round(one.score, 4) for one in packed.chosen),
-        tokens=packed.tokens,
-        fates=packed.fates,
-    )
 
 
 def key_of(folder: Path, make: Callable[[int], bytes] = secrets.token_bytes) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 
 from memory.clock import Clock
 from memory.embed import Embedder
-from memory.errors import EmbedderAway, IndexAway
+from memory.errors import EmbedderAway, IndexAway, LedgerAway
 from memory.records import Job, Vector
 from memory.store.index import Index, Point
 from memory.store.ledger import Ledger
@@ -79,6 +79,8 @@ class Indexer:
             try:
                 while self._batch():
                     pass
+            except LedgerAway as error:
+                logger.warning("memory_indexer_waits", extra={"error": error.code})
             except Exception:
                 # a full disk or a locked file must not end the thread; the outbox still has the work
                 logger.exception("memory_indexer_failed")

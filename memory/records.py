@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -12,7 +13,8 @@ from memory.scope import Scope
 
 Vector = NDArray[np.float32]
 """Of length one."""
-Event = Literal["ADD", "UPDATE", "DELETE"]
+Event = Literal["ADD", "UPDATE", "DELETE", "SUPERSEDE", "RETRACT", "MERGE", "RESTORE", "NONE"]
+"""SUPERSEDE, RETRACT and MERGE end a memory without changing a word of it; RESTORE takes that back."""
 Trust = Literal["user", "assistant", "tool", "document"]
 Operator = Literal["ADD", "UPDATE", "SUPERSEDE", "DELETE", "NONE"]
 Kind = Literal["fact", "preference", "event", "plan", "instruction", "episode", "procedure"]
@@ -30,6 +32,13 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     thread_id: str = ""
 
 
+class Entity(msgspec.Struct, frozen=True):
+    """Somebody or something a memory is about."""
+
+    name: str
+    type: str = ""
+
+
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """A memory about to be stored."""
 
@@ -44,6 +53,19 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     actor: str = ""
     metadata: dict[str, Any] = {}
     evidence: Evidence | None = None
+    thread_id: str = ""
+    entities: tuple[Entity, ...] = ()
+    quarantined: bool = False
+    """It reads like an instruction planted by somebody."""
+    expires_at_us: int = 0
+    """0: never."""
+
+
+class Line(msgspec.Struct, frozen=True, array_like=True):
+    """One message of a conversation, as words alone."""
+
+    role: str
+    text: str
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,13 +73,11 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
     content: bytes
     draft: Draft
-
-
-class Entity(msgspec.Struct, frozen=True):
-    """Somebody or something a memory is about."""
-
-    name: str
-    type: str = ""
+    before: Sequence[Line] = ()
+    """What was said just before it."""
+    event_id: str = ""
+    pictures: Sequence[str] = ()
+    """URLs of what was shown with it."""
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +107,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     trust: Trust = "user"
     quarantined: bool = False
     """It reads like an instruction planted by somebody: kept and shown, never injected."""
+    expires_at_us: int = 0
+    """0: never. After it the memory is deleted for good."""
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +125,23 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = "episode"
     actor: str = ""
     metadata: dict[str, Any] = {}
+    subject: str = ""
+    predicate: str = ""
+    object: str = ""
+    negative: bool = False
+    """It says that something is not so."""
+    valid_from_us: int = 0
+    valid_to_us: int = 0
+    """0: still."""
+    superseded_by: str = ""
+    """Id of the memory that holds instead."""
+    proof_count: int = 1
+    """How many messages say so."""
+    confidence: float = 1.0
+    sensitivity: str = ""
+    quarantined: bool = False
+    expires_at_us: int = 0
+    thread_id: str = ""
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +153,52 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     old_text: str | None
     new_text: str | None
     at_us: int
+    valid_from_us: int = 0
+    valid_to_us: int = 0
+    operation: str = ""
+    """Id of the operation that brought it about; empty for what a person or a conversation did directly."""
+    reason: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    """Of that operation."""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operation did to one memory."""
+
+    memory_id: str
+    event: Event
+    text: str
+    old_text: str = ""
+
+
+class Edge(msgspec.Struct, frozen=True, kw_only=True):
+    """Subject -> predicate -> object; it holds as long as its memory does."""
+
+    memory_id: str
+    source: str
+    relationship: str
+    target: str
+    valid_from_us: int
+    valid_to_us: int
+
+
+class Graph(msgspec.Struct, frozen=True, kw_only=True):
+    """Entities and how they are related."""
+
+    nodes: tuple[Entity, ...]
+    edges: tuple[Edge, ...]
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """Which memories are meant: by default those that hold now."""
+
+    as_of_us: int = 0
+    """Those that held then; 0: now."""
+    superseded: bool = False
+    """Also those that held no longer, or not yet."""
+
+
+NOW = Moment()
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +209,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     memory_id: str
     count: int
+    reason: str = ""
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,6 +234,21 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     trust: Trust
     occurred_at_us: int
     vector: Vector | None = None
+    kind: str = "episode"
+    actor: str = ""
+    valid_from_us: int = 0
+    valid_to_us: int = 0
+    """0: still."""
+    superseded_by: str = ""
+    proof_count: int = 1
+    confidence: float = 1.0
+    quarantined: bool = False
+    """Never to be injected."""
+    thread_id: str = ""
+    seq: int = 0
+    """The order in which the ledger learnt of it."""
+    weight: float = 1.0
+    """What age and use make of its score: 0.3 to 1.5."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,6 +279,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at_us: int
     messages: list[dict[str, Any]]
     thread_id: str = ""
+    event_id: str = ""
 
 
 class Recall(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,89 +1,108 @@
-"""SQLite as a ledger needs it: one writer at a time, readers beside it, and a scope inside every statement."""
+"""What a ledger needs of a database: one writer at a time, readers beside it, and a scope inside every statement.
+
+Statements are SQLite's and Postgres' alike as far as that goes; `postgres_sql` puts the rest into Postgres' words.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-import threading
-from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 import msgspec
 
 from memory.scope import Scope
-
-_MIGRATIONS = Path(__file__).with_name("migrations")
-_BUSY_MS = 5000
+from memory.store.sealing import OPEN, Sealing, Words
 
 _VISIBLE = (
     "WITH visible AS (SELECT id FROM scopes WHERE project = :scope_project"
-    " AND environment = :scope_environment AND user = :scope_user"
-    " AND (:scope_agent IS NULL OR agent = :scope_agent) AND (:scope_run IS NULL OR run = :scope_run)) "
+    ' AND environment = :scope_environment AND "user" = :scope_user'
+    " AND (CAST(:scope_agent AS TEXT) IS NULL OR agent = :scope_agent)"
+    " AND (CAST(:scope_run AS TEXT) IS NULL OR run = :scope_run)) "
 )
 """Stands before each statement that serves a scope; these are the only words that decide what is visible."""
 
-Parameters = Mapping[str, object]
+Parameters = Mapping[str, object] | Sequence[object]
 
 
-class Connections:
+class Row(Protocol):
+    """A row, by column's name or place."""
+
+    def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - as the column is
+        """Return a value."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the values."""
+        ...
+
+    def keys(self) -> Iterable[str]:
+        """Return the columns' names."""
+        ...
+
+
+class Cursor(Protocol):
+    """What a statement gave."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows were changed."""
+        ...
+
+    def fetchone(self) -> Any:  # noqa: ANN401 - a `Row` or None; callers know which
+        """Return the next row; None if there is none."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows that are left."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the rows that are left."""
+        ...
+
+
+class Connection(Protocol):
+    """Runs statements with `:name`, `?` or `?1` where the parameters go. What it reads is opened already."""
+
+    sealing: Sealing
+    """Asked by those who write words; see `words_of`."""
+
+    def execute(self, statement: str, parameters: Any = ..., /) -> Cursor:  # noqa: ANN401 - `Parameters`
+        """Run a statement. Raises LedgerAway."""
+        ...
+
+    def executemany(self, statement: str, parameters: Any, /) -> object:  # noqa: ANN401 - `Parameters`, many
+        """Run a statement for each of the parameters. Raises LedgerAway."""
+        ...
+
+
+class Connections(Protocol):
     """The writer's connection and one for each reading thread."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._local = threading.local()
-        self._all: list[sqlite3.Connection] = []
-        self._writer = self._connect()
-        _migrate(self._writer)
+    shared: bool
+    """Whether other processes may write too."""
 
-    @contextlib.contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """Yield the writer inside a transaction, durable on exit, rolled back by an exception."""
-        with self._lock:
-            # a deferred transaction that reads first cannot become a writer while another one writes
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-            except BaseException:
-                self._writer.execute("ROLLBACK")
-                raise
-            self._writer.execute("COMMIT")
+    def write(self) -> AbstractContextManager[Connection]:
+        """Yield the writer inside a transaction, durable on exit, rolled back by an exception. Raises LedgerAway."""
+        ...
 
-    def read(self) -> sqlite3.Connection:
+    def read(self) -> Connection:
         """Return this thread's connection, for reading."""
-        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if found is None:
-            found = self._local.connection = self._connect()
-        return found
+        ...
 
     def checkpoint(self) -> None:
-        """Move the log into the file, so that overwritten words are gone from both."""
-        with self._lock:
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Have overwritten words gone from wherever the database still keeps them."""
+        ...
 
     def close(self) -> None:
         """Close every thread's connection."""
-        for connection in self._all:
-            connection.close()
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        self._all.append(connection)
-        connection.row_factory = sqlite3.Row
-        for pragma in (
-            f"busy_timeout = {_BUSY_MS}",
-            "journal_mode = WAL",
-            "synchronous = FULL",  # NORMAL does not sync a commit, and a commit is an acknowledgement here
-            "secure_delete = ON",  # erased words are overwritten, not just unlinked
-            "foreign_keys = ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-        return connection
+        ...
 
 
 def within(
-    connection: sqlite3.Connection, scope: Scope, statement: str, parameters: Parameters | None = None
-) -> sqlite3.Cursor:
+    connection: Connection, scope: Scope, statement: str, parameters: Mapping[str, object] | None = None
+) -> Cursor:
     """Run a statement that must limit itself to the rows of `visible`, the scopes this one sees."""
     if "visible" not in statement:
         raise AssertionError("a statement without its scope")
@@ -97,15 +116,19 @@ def as_list(values: Collection[object]) -> str:
     return msgspec.json.encode(list(values)).decode()
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Bring the file to the newest schema; each numbered file of `migrations` is applied once, whole or not at all."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    steps = [(int(path.name[:4]), path) for path in sorted(_MIGRATIONS.glob("*.sql"))]
-    if version > steps[-1][0]:
-        raise RuntimeError(f"the memory ledger is of a newer version ({version}) than this program knows")
-    for number, path in steps:
-        if number > version:
-            statements = path.read_text(encoding="utf-8")
-            connection.executescript(
-                f"BEGIN IMMEDIATE;\n{statements}\nPRAGMA user_version = {number};\nCOMMIT;"
-            )
+def words_of(connection: Connection, scope_id: int) -> Words:
+    """Return how the words of this scope are kept. Inside a transaction."""
+    return connection.sealing.words_of(connection, scope_id)
+
+
+def words_about(connection: Connection, memory_id: str) -> Words:
+    """Return how the words of this memory's scope are kept. Inside a transaction."""
+    if not connection.sealing.opens:
+        return OPEN
+    (scope_id,) = connection.execute("SELECT scope_id FROM memories WHERE id = ?", (memory_id,)).fetchone()
+    return connection.sealing.words_of(connection, scope_id)
+
+
+def names_in(connection: Connection, scope: Scope, names: Iterable[str]) -> dict[str, str]:
+    """Return all that these names may be kept as in this scope, and which is which."""
+    return connection.sealing.words(scope.project).names(names)

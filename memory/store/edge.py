@@ -34,9 +34,9 @@ from qdrant_edge import (
 from qdrant_edge import Point as EdgePoint
 
 from memory.errors import IndexAway, StoreBusy
-from memory.records import SearchHit, Terms, Vector
+from memory.records import SearchHit, Vector
 from memory.scope import Scope
-from memory.store.index import Point
+from memory.store.index import Point, saturated
 
 T = TypeVar("T")
 
@@ -44,8 +44,6 @@ logger = logging.getLogger(__name__)
 
 _DENSE, _SPARSE = "dense", "terms"
 _PAGE = 1000
-_USUAL_LENGTH = 12
-"""Terms of a usual memory. Only for finding candidates: they are ranked anew by their scope's own average."""
 
 
 class EdgeIndex:
@@ -127,17 +125,14 @@ def _within(scope: Scope) -> Filter:
 
 
 def _edge_point(point: Point) -> EdgePoint:
-    vectors: dict[str, list[float] | SparseVector] = {_SPARSE: _saturated(point.terms)}
+    weights = saturated(point.terms)
+    vectors: dict[str, list[float] | SparseVector] = {
+        _SPARSE: SparseVector(list(weights), list(weights.values()))
+    }
     if point.vector is not None:
         vectors[_DENSE] = point.vector.tolist()
     payload = {"owner": point.scope.owner(), "agent": point.scope.agent, "run": point.scope.run}
     return EdgePoint(point.id, vectors, payload)  # type: ignore[arg-type]
-
-
-def _saturated(terms: Terms) -> SparseVector:
-    """Return BM25's share of the document; the query brings the rarities."""
-    stretch = 1.2 * (0.25 + 0.75 * sum(terms.values()) / _USUAL_LENGTH)
-    return SparseVector(list(terms), [count * 2.2 / (count + stretch) for count in terms.values()])
 
 
 def _open(folder: Path, dimensions: int) -> EdgeShard:

@@ -21,6 +21,16 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     """None: the embedder was away; it is found by its words alone."""
 
 
+_USUAL_LENGTH = 12
+"""Terms of a usual memory. Only for finding candidates: they are ranked anew by their scope's own average."""
+
+
+def saturated(terms: Terms) -> dict[int, float]:
+    """Return BM25's share of the document; the query brings the rarities."""
+    stretch = 1.2 * (0.25 + 0.75 * sum(terms.values()) / _USUAL_LENGTH)
+    return {term: count * 2.2 / (count + stretch) for term, count in terms.items()}
+
+
 class Index(Protocol):
     """Finds candidates. Every search is within a scope; the filter is made here. Raises IndexAway."""
 

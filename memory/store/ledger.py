@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
+from memory.apply import Asserted
+from memory.filters import EVERYTHING, Condition
 from memory.records import (
+    NOW,
     AuditEntry,
     Candidate,
+    Change,
     Draft,
+    Edge,
     Evidence,
+    Graph,
     Job,
     Memory,
+    Moment,
     Statistics,
     Turn,
     Vector,
@@ -35,12 +42,39 @@ class Ledger(Protocol):
         """Store the turns that the chain does not know yet; return their ids."""
         ...
 
-    def get(self, scope: Scope, memory_id: str) -> Memory | None:
-        """Return the memory, if it is visible."""
+    def apply(
+        self,
+        scope: Scope,
+        asserted: Sequence[Asserted],
+        *,
+        batch: str,
+        fingerprint: str,
+        actor: str = "",
+    ) -> list[Change]:
+        """Let the memories follow from these claims and all earlier ones; a claim that is known changes nothing.
+
+        Claims about what was erased after it was said are dropped. `fingerprint`: of the vectors' embedder.
+        """
         ...
 
-    def page(self, scope: Scope, *, limit: int, offset: int = 0) -> list[Memory]:
+    def get(self, scope: Scope, memory_id: str) -> Memory | None:
+        """Return the memory, if it is visible, whether it still holds or not."""
+        ...
+
+    def page(
+        self,
+        scope: Scope,
+        *,
+        limit: int,
+        offset: int = 0,
+        moment: Moment = NOW,
+        condition: Condition = EVERYTHING,
+    ) -> list[Memory]:
         """Return memories, newest first."""
+        ...
+
+    def among(self, scope: Scope, ids: Collection[str], condition: Condition) -> set[str]:
+        """Return which of the visible memories are as asked for."""
         ...
 
     def update(
@@ -60,7 +94,11 @@ class Ledger(Protocol):
         ...
 
     def delete_all(self, scope: Scope, *, actor: str = "") -> int:
-        """Delete everything visible; return how much it was."""
+        """Delete everything visible and the names of the scopes; return how much it was."""
+        ...
+
+    def expire(self, *, limit: int) -> int:
+        """Delete memories whose time is up, of any scope; return how many it were."""
         ...
 
     def history(self, scope: Scope, memory_id: str) -> list[Version]:
@@ -87,8 +125,49 @@ class Ledger(Protocol):
         """Return the scope's numbers; `vectors` and `vector_sum` are of this embedder."""
         ...
 
-    def candidates(self, scope: Scope, ids: Collection[str], *, fingerprint: str) -> list[Candidate]:
+    def candidates(
+        self, scope: Scope, ids: Collection[str], *, fingerprint: str, moment: Moment = NOW
+    ) -> list[Candidate]:
         """Return those of the memories that are visible, in any order."""
+        ...
+
+    # how memories are connected: for finding what has no word in common with a question
+
+    def named(self, scope: Scope, names: Collection[str]) -> list[str]:
+        """Return which of the names (as `facets.normal` writes them) are entities or aliases here."""
+        ...
+
+    def about(
+        self, scope: Scope, names: Collection[str], *, hops: int = 1, limit: int = 60, moment: Moment = NOW
+    ) -> list[tuple[str, int]]:
+        """Return memories about the entities with these names, and how far away they are, nearest and newest first.
+
+        One hop: they mention the entity. Two: they mention one that an edge connects with it.
+        """
+        ...
+
+    def around(self, scope: Scope, ids: Collection[str]) -> dict[str, list[tuple[int, str]]]:
+        """Return the neighbours of each turn within its conversation: where they stand (-1: just before), and their ids."""
+        ...
+
+    def dated(self, scope: Scope, start_us: int, end_us: int, *, limit: int) -> list[str]:
+        """Return what was said in a span of time, latest first."""
+        ...
+
+    def speakers(self, scope: Scope) -> list[str]:
+        """Return the names of those who said something (the actors of memories)."""
+        ...
+
+    def edges(self, scope: Scope, ids: Collection[str], *, moment: Moment = NOW) -> list[Edge]:
+        """Return the edges of these memories and of those that share an entity with them."""
+        ...
+
+    def graph(self, scope: Scope, *, limit: int, moment: Moment = NOW) -> Graph:
+        """Return the newest edges, and the entities they connect."""
+        ...
+
+    def gate(self, fingerprint: str) -> float | None:
+        """Return `Gate.dense` as it was calibrated for this embedder, if it was."""
         ...
 
     # for the indexer: across scopes, never for answers
@@ -111,6 +190,14 @@ class Ledger(Protocol):
 
     def reconcile(self, present: Collection[str], *, fingerprint: str) -> tuple[int, list[str]]:
         """Make jobs for memories that the index or their vectors lack; return how many, and whose points to drop."""
+        ...
+
+    def shown(self, *, fingerprint: str) -> dict[str, bool]:
+        """Return the id of every memory that the index should have, and whether its vector is known."""
+        ...
+
+    def enqueue(self, ids: Sequence[str]) -> None:
+        """Have the index look at these memories."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,8 @@
-"""What every index of memories does."""
+"""What every index of memories does.
+
+The adapter for a Qdrant server is run against the client's own local mode: there is no server among the packages.
+Local mode keeps no payload indexes and answers by comparing with every point.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +12,33 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from qdrant_client import QdrantClient
 
 from memory.embed import HashedWords
 from memory.scope import Scope, sees
 from memory.sparse import terms
 from memory.store.edge import EdgeIndex
 from memory.store.index import Index, Point
+from memory.store.qdrant import QdrantIndex
 from tests.contract.test_memory_ledger import SCOPES
 from tests.fakes.memory_parts import ALICE
 from tests.fakes.memory_store import IndexInMemory
 
+pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
 EMBEDDER = HashedWords()
 
 
-@pytest.fixture(params=["edge", "memory"])
+def _edge(folder: Path) -> Index:
+    return EdgeIndex(folder, fingerprint="model/1", dimensions=EMBEDDER.dimensions)
+
+
+def _server(_: Path) -> Index:
+    return QdrantIndex(QdrantClient(":memory:"), fingerprint="model/1", dimensions=EMBEDDER.dimensions)
+
+
+@pytest.fixture(params=[_edge, _server, lambda _: IndexInMemory()], ids=["edge", "server", "memory"])
 def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
-    made: Index = (
-        EdgeIndex(tmp_path, fingerprint="model/1", dimensions=EMBEDDER.dimensions)
-        if request.param == "edge"
-        else IndexInMemory()
-    )
+    made: Index = request.param(tmp_path)
     yield made
     made.close()
 

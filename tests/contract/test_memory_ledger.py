@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import msgspec
 import numpy as np
 import pytest
 
 from memory.embed import unit
-from memory.records import Job, Vector
+from memory.filters import EVERYTHING
+from memory.records import Entity, Job, Vector
 from memory.scope import Scope, sees
 from memory.sparse import terms
 from memory.store.ledger import Ledger
-from memory.store.sqlite import SqliteLedger
+from memory.store.sqlite import SqlLedger
+from tests.fakes.memory_databases import Database
 from tests.fakes.memory_parts import ALICE, BOB, KEY, SetClock, draft, turns
-from tests.fakes.memory_store import LedgerInMemory
 
 PRINT = "test-3-v1"
 SCOPES = [
@@ -35,15 +33,9 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> Iterator[Ledger]:
-    made: Ledger = (
-        SqliteLedger(tmp_path / "memory.sqlite3", clock=clock)
-        if request.param == "sqlite"
-        else LedgerInMemory(clock)
-    )
-    yield made
-    made.close()
+@pytest.fixture
+def ledger(memory_database: Database, clock: SetClock) -> Ledger:
+    return SqlLedger(memory_database.open(), key=KEY, clock=clock)
 
 
 def vector(*numbers: float) -> Vector:
@@ -88,7 +80,9 @@ def canaries(ledger: Ledger) -> dict[str, Scope]:
     """Store a canary in every scope; return whose it is by its id."""
     owners = {}
     for writer in SCOPES:
-        canary = draft("canary tea", call_id="c")
+        canary = msgspec.structs.replace(
+            draft("canary tea", call_id="c"), actor="Quokka", entities=(Entity("Quokka"),)
+        )
         owners[canary.id] = writer
         ledger.add(writer, [canary], actor="k")
         ledger.confirm(writer, "call-of-writer", [canary.id])
@@ -104,6 +98,11 @@ def test_nothing_is_seen_from_another_scope(ledger: Ledger) -> None:
         assert {one.id for one in ledger.page(reader, limit=100)} == visible
         assert {one.id for one in ledger.candidates(reader, set(owners), fingerprint=PRINT)} == visible
         assert {entry.memory_id for entry in ledger.audit(reader, limit=100)} == visible
+        assert {one for one, _ in ledger.about(reader, ["quokka"], hops=2, limit=99)} == visible
+        assert ledger.named(reader, ["quokka"]) == ["quokka"]
+        assert ledger.speakers(reader) == ["Quokka"]
+        assert set(ledger.dated(reader, 0, 10, limit=99)) == visible
+        assert ledger.among(reader, set(owners), EVERYTHING) == visible
         assert {one for one in owners if ledger.get(reader, one)} == visible
         assert {one for one in owners if ledger.history(reader, one)} == visible
         assert {one for one in owners if ledger.evidence(reader, one)} == visible
@@ -259,6 +258,21 @@ def test_a_memory_changed_while_it_was_indexed_stays_in_the_outbox(ledger: Ledge
     assert fresh.memory is not None
     assert (fresh.memory.text, fresh.vector) == ("I like coffee", None)
     assert ledger.candidates(ALICE, [one.id], fingerprint=PRINT)[0].vector is None
+
+
+def test_an_index_that_was_told_late_what_is_no_longer_so_looks_again(ledger: Ledger) -> None:
+    one = draft("I like tea")
+    ledger.add(ALICE, [one])
+    late = only_job(ledger)
+    index_all(ledger)  # as another hub does
+    ledger.indexed([(late, vector(0, 1, 0))], fingerprint=PRINT)
+    assert ledger.backlog() == 0
+    ledger.delete(ALICE, one.id)
+    ledger.indexed([(late, vector(0, 1, 0))], fingerprint=PRINT)
+    assert only_job(ledger).memory is None, "the job of the deletion is not that of the addition"
+    index_all(ledger)
+    ledger.indexed([(late, vector(0, 1, 0))], fingerprint=PRINT)
+    assert only_job(ledger).memory is None, "the point is there again, and has to go"
 
 
 def test_a_postponed_job_is_due_later_or_when_asked_for(ledger: Ledger, clock: SetClock) -> None:

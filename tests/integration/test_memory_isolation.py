@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from typing_extensions import override
 
 from memory.embed import HashedWords
+from memory.given import Statement
 from memory.records import Memory
 from memory.scope import Scope, sees
 from memory.service import open_engine
@@ -61,7 +62,7 @@ class Isolation(RuleBasedStateMachine):
 
     @rule(scope=ANY, words=WORDS)
     def add(self, scope: Scope, words: str) -> None:
-        ((one, _, new),) = self.engine.add(scope, [(self.canary(words), "user")])
+        ((one, _, new),) = self.engine.add(scope, [Statement(self.canary(words))])
         assert new
         self.owner[one] = scope
 
@@ -86,7 +87,7 @@ class Isolation(RuleBasedStateMachine):
     @precondition(lambda self: self.owner)
     @rule(scope=ANY, data=st.data())
     def touch(self, scope: Scope, data: Any) -> None:
-        one = data.draw(st.sampled_from(sorted(self.owner)))
+        one = data.draw(st.sampled_from(list(self.owner)))  # in order of time: ids are random
         before = self.engine.ledger.get(self.owner[one], one)
         visible = sees(scope, self.owner[one])
         assert (self.engine.get(scope, one) == before) or not visible

@@ -15,6 +15,7 @@ from gateway.processes.unix_http import UnixConnection
 from telemetry.records import Payload
 from tests.fakes.provider import Provider
 from tests.fakes.remembered import Embeddings, Remembering, who
+from tests.fakes.tidegate import eventually
 
 KEYS = {"mine": "tg-" + "m1" * 20, "theirs": "tg-" + "t2" * 20, "test": "tg-" + "e3" * 20}
 NUMBERS_ONLY = "tg-" + "n0" * 20
@@ -43,7 +44,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remembering]:
     ]
     with (
         Provider(Embeddings()).in_thread() as provider,
-        Remembering(tmp_path_factory.mktemp("house"), provider, {"keys": keys}) as started,
+        Remembering(
+            tmp_path_factory.mktemp("house"), provider, {"keys": keys, "encryption": {"projects": ["p1"]}}
+        ) as started,
     ):
         yield started
 
@@ -193,6 +196,29 @@ def test_a_memory_is_added_changed_and_deleted_through_the_public_port(house: Re
     assert [version["event"] for version in ask("GET", f"/{added['id']}/history")] == ["ADD", "UPDATE"]
     assert ask("DELETE", "")["deleted"] == 1
     assert ask("GET", "")["results"] == []
+
+
+def test_words_of_a_sealed_project_are_recalled_and_lie_nowhere(house: Remembering, canary: str) -> None:
+    def recalled() -> bool:
+        reply = house.say("what is the canary called?", key=KEYS["mine"], agent_id="guide", event_id="asked")
+        return reply.headers.get("x-tidegate-memory-status") == "injected"
+
+    eventually(recalled, what="the recall")
+    mine = who(KEYS["mine"])
+    call = eventually(
+        lambda: next((row for row in house.calls(mine, event_id="asked") if row["memory"]["ids"]), None),
+        what="the call in the ledger",
+    )
+    shown = house.get(f"/api/calls/{call['call_id']}", mine).json()
+    assert CANARY in shown["memory"]["block"]
+    house.await_capture()
+
+    def holding(words: bytes) -> list[str]:
+        return [path.name for path in house.data.rglob("*") if path.is_file() and words in path.read_bytes()]
+
+    assert holding(b"Zanzibar") == holding(b"the cat of alice at mine") == []
+    assert "memory.sqlite3" in " ".join(holding(b"the cat of alice at theirs"))
+    assert holding(b"sealed:1:")
 
 
 def test_without_a_hub_the_api_says_so_and_calls_go_on(house: Remembering) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from memory.embed import HashedWords
 from memory.errors import StoreBusy
+from memory.records import Entity, Evidence, Operation
 from memory.scope import Scope
 from memory.service import AsyncMemory, open_engine
 from memory.sparse import terms
@@ -78,6 +79,36 @@ async def test_no_store_keeps_a_word_of_what_was_erased(tmp_path):
     again = await memory.capture([said(f"I live in {canary}", "hello", call_id="c2", scope=scope)])
     assert again.added == ()
     await memory.close()
+    assert holding(tmp_path, canary) == []
+
+
+def test_no_store_keeps_a_word_of_operations_that_were_erased(tmp_path):
+    canary = "zanzibarquokka"
+    scope = Scope(project="p", environment="prod", user=f"user {canary}")
+    engine = open_engine(tmp_path, words)
+    quote = (Evidence(call_id="c1", message_index=0, quote=f"My {canary} lives in Oslo"),)
+    told = [
+        Operation(
+            op="ADD",
+            text=f"The user's {canary} {state}",
+            occurred_at_us=at_us,
+            subject=canary,
+            predicate="lives_in",
+            object=place,
+            evidence=quote,
+            entities=(Entity(f"Old {canary}", "animal"),),
+            sensitivity=canary,
+        )
+        for at_us, place, state in ((1, "Oslo", "lives in Oslo"), (2, f"{canary}ville", "moved away"))
+    ]
+    engine.apply(scope, told, f"batch {canary}"[:5])
+    (one,) = engine.ledger.page(scope, limit=5)
+    assert holding(tmp_path, canary)
+    assert engine.update(scope, one.id, f"The {canary} is back")
+    assert engine.delete_all(scope) == 2
+    engine.apply(scope, told, "again")
+    assert engine.ledger.page(scope, limit=5) == []
+    engine.close()
     assert holding(tmp_path, canary) == []
 
 

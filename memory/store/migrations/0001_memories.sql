@@ -3,12 +3,12 @@ CREATE TABLE scopes (
     id INTEGER PRIMARY KEY,
     project TEXT NOT NULL,
     environment TEXT NOT NULL,
-    user TEXT NOT NULL,
+    "user" TEXT NOT NULL,
     agent TEXT NOT NULL,
     run TEXT NOT NULL,
     documents INTEGER NOT NULL DEFAULT 0,
     length INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (project, environment, user, agent, run)
+    UNIQUE (project, environment, "user", agent, run)
 ) STRICT;
 
 -- The present. A deleted memory stays as a row without a word.
@@ -94,7 +94,7 @@ CREATE TABLE vector_sums (
     PRIMARY KEY (scope_id, fingerprint)
 ) STRICT;
 
--- What the index must still be told; the generation grows with each change of the memory.
+-- What the index must still be told; the generation is another one after each change of the memory.
 CREATE TABLE outbox (
     memory_id TEXT PRIMARY KEY REFERENCES memories,
     generation INTEGER NOT NULL,

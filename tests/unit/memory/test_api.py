@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from memory.api import MAX_BODY, MemoryApi
+from memory.scope import Scope
 from tests.fakes.memory_parts import KEY
 from tests.fakes.memory_store import service
 
@@ -27,6 +28,8 @@ async def ask() -> AsyncIterator[Ask]:
         *,
         project: str = "default",
         environment: str = "prod",
+        users: list[str] | None = None,
+        open_: bool = False,
         headers: list[tuple[bytes, bytes]] | None = None,
         chunks: list[bytes] | None = None,
     ) -> tuple[int, Any]:
@@ -34,7 +37,8 @@ async def ask() -> AsyncIterator[Ask]:
         who = {
             "project": project,
             "environment": environment,
-            "open": False,
+            "users": users or [],
+            "open": open_,
             "key_id": "key-1",
             "store": "full",
         }
@@ -62,6 +66,7 @@ async def ask() -> AsyncIterator[Ask]:
         assert dict(start["headers"])[b"content-length"] == b"%d" % len(end["body"])
         return start["status"], msgspec.json.decode(end["body"])
 
+    asked.memory = memory  # type: ignore[attr-defined]
     yield asked
     await memory.close()
 
@@ -85,6 +90,31 @@ async def test_a_memory_lives_its_life_over_http(ask):
         {"message": "Memory deleted successfully!"},
     )
     assert (await ask("GET", f"{path}?user_id=alice"))[0] == 404
+
+
+async def test_memories_are_listed_by_filters_and_as_of_a_moment(ask):
+    said = {"messages": [{"role": "user", "content": "I live in Oslo", "name": "Al"}], "timestamp": 1000}
+    await ask("POST", "/api/memories", {**said, **ALICE, "metadata": {"category": "home"}})
+    await ask("POST", "/api/memories", {"text": "I like tea", **ALICE, "expires_at": "2999-01-01"})
+    asked = {"filters": {"AND": [{"user_id": "alice"}, {"category": "home"}]}}
+    ((row,),) = ((await ask("POST", "/api/memories/list", asked))[1]["results"],)
+    assert (row["memory"], row["actor_id"], row["occurred_at"]) == (
+        "I live in Oslo",
+        "Al",
+        "1970-01-01T00:16:40+00:00",
+    )
+    _, then = await ask("GET", "/api/memories?user_id=alice&as_of=2001-01-01&superseded=false")
+    assert [one["memory"] for one in then["results"]] == ["I live in Oslo"]
+    _, ever = await ask("GET", "/api/memories?user_id=alice&superseded=true")
+    assert [one.get("expires_at") for one in ever["results"]] == ["2999-01-01T00:00:00+00:00", None]
+    for query in ("as_of=soon", "superseded=perhaps"):
+        assert (await ask("GET", f"/api/memories?user_id=alice&{query}"))[0] == 400
+
+
+async def test_the_graph_has_nodes_and_edges(ask):
+    assert await ask("GET", "/api/memories/graph?user_id=alice") == (200, {"nodes": [], "edges": []})
+    assert (await ask("POST", "/api/memories/graph", ALICE))[0] == 405
+    assert (await ask("GET", "/api/memories/graph"))[0] == 400
 
 
 async def test_everything_of_a_user_can_be_deleted(ask):
@@ -171,3 +201,49 @@ async def test_ids_may_hold_anything_once_they_are_encoded(ask):
     assert "'m/1'" in answer["error"]["message"]
     await ask("POST", "/api/memories", {"text": "one", "user_id": "a b/c"})
     assert len((await ask("GET", "/api/memories?user_id=a%20b%2Fc"))[1]["results"]) == 1
+
+
+async def test_a_call_is_explained_and_a_memory_tells_its_calls(ask):
+    _, added = await ask("POST", "/api/memories", {"text": "I like tea", **ALICE})
+    one = added["results"][0]["id"]
+    ask.memory._ledger.confirm(Scope(project="default", environment="prod", user="alice"), "c/1", [one])
+
+    status, told = await ask("GET", "/api/memories/explain?call_id=c%2F1&user_id=alice")
+    assert (status, [memory["memory"] for memory in told["memories"]]) == (200, ["I like tea"])
+    status, calls = await ask("GET", f"/api/memories/{one}/uses?user_id=alice")
+    assert (status, [call["call_id"] for call in calls["results"]]) == (200, ["c/1"])
+    for target in (
+        "explain?call_id=c%2F1&user_id=bob",
+        f"{one}/uses?user_id=bob",
+        "explain?call_id=c2&user_id=alice",
+    ):
+        assert (await ask("GET", f"/api/memories/{target}"))[0] == 404
+    for target in ("explain?user_id=alice", "explain?call_id=c%2F1", f"{one}/uses"):
+        assert (await ask("GET", f"/api/memories/{target}"))[0] == 400
+
+
+async def test_a_key_for_some_users_asks_for_no_others(ask: Ask) -> None:
+    await ask("POST", "/api/memories", {"text": "I sail", **ALICE})
+    team = ["al*", "bob"]
+    status, found = await ask("GET", "/api/memories?user_id=alice", users=team)
+    assert (status, len(found["results"])) == (200, 1)
+    others: list[tuple[str, str, object]] = [
+        ("GET", "/api/memories?user_id=carol", None),
+        ("GET", "/api/memories?agent_id=guide", None),
+        ("GET", "/api/memories/graph?user_id=carol", None),
+        ("GET", "/api/memories/jobs?user_id=carol", None),
+        ("POST", "/api/memories/search", {"query": "who sails", "filters": {"user_id": "carol"}}),
+        ("POST", "/api/memories", {"text": "I row", "user_id": "carol"}),
+        ("DELETE", "/api/memories?user_id=carol", None),
+    ]
+    for method, target, body in others:
+        status, told = await ask(method, target, body, users=team)
+        assert (status, told["error"]["code"]) == (403, "user_not_allowed"), target
+
+
+async def test_the_upkeep_is_told_to_keys_that_see_everything(ask: Ask) -> None:
+    status, told = await ask("GET", "/api/memories/upkeep", open_=True)
+    assert (status, told["running"], told["last"]) == (200, [], [])
+    assert set(told["counts"]) == {"merge", "contradictions", "summaries", "decay"}
+    status, told = await ask("GET", "/api/memories/upkeep")
+    assert (status, told["error"]["code"]) == (403, "not_your_project")

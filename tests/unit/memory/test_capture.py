@@ -85,6 +85,7 @@ def test_a_block_of_ours_that_a_client_sends_back_is_not_remembered():
     block = block_of(["- [2026-01-01] I like tea"])
     assert text_of(block) == ""
     assert text_of([{"type": "text", "text": "hello"}, {"type": "text", "text": block}]) == "hello"
+    assert text_of(f"hello\n{block}") == text_of([{"type": "text", "text": f"{block} hello"}]) == "hello"
 
 
 def test_turns_carry_their_evidence_and_no_secret():

@@ -9,9 +9,11 @@ import pytest
 
 from memory.engine import MAX_GIVEN, Engine, key_of
 from memory.errors import BadMemory, IndexAway
+from memory.given import Statement
 from memory.records import Recall
 from tests.fakes.memory_parts import ALICE, BOB, KEY, Moody, SetClock, said
-from tests.fakes.memory_store import IndexInMemory, LedgerInMemory
+from tests.fakes.memory_store import IndexInMemory, PassingLedger
+from tests.unit.memory.test_apply import op
 
 
 class House:
@@ -19,13 +21,13 @@ class House:
 
     def __init__(self, **options: Any) -> None:
         self.clock = SetClock()
-        self.ledger = LedgerInMemory(self.clock)
+        self.ledger = PassingLedger(self.clock)
         self.index = IndexInMemory()
         self.embedder = Moody()
         self.engine = Engine(self.ledger, self.index, self.embedder, key=KEY, clock=self.clock, **options)
 
     def remember(self, *texts: str) -> list[str]:
-        return [one for one, _, _ in self.engine.add(ALICE, [(text, "user") for text in texts])]
+        return [one for one, _, _ in self.engine.add(ALICE, [Statement(text) for text in texts])]
 
     def recall(self, query: str, **options: Any) -> Recall:
         return self.engine.recall(ALICE, query, **{"budget": 900, **options})
@@ -106,7 +108,7 @@ def test_what_an_absent_embedder_left_is_indexed_when_it_is_back(house):
     assert house.engine.backlog() == 1
     house.embedder.away = False
     house.clock.us += 2_000_000
-    house.engine.add(BOB, [("wake up", "user")])
+    house.engine.add(BOB, [Statement("wake up")])
     house.engine.capture([said("My dog is called Rex", "and green tea", call_id="next")])
     until(lambda: house.engine.backlog() == 0, "everything is indexed")
     assert {point.vector is None for point in house.index.points.values()} == {False}
@@ -148,7 +150,7 @@ def test_a_call_without_users_words_adds_nothing(house):
 def test_secrets_go_before_anything_is_stored() -> None:
     house = House(redact=lambda text: text.replace("sk-1", "[secret]"))
     house.engine.add(
-        ALICE, [("my key sk-1", "user")], metadata={"a": ["sk-1", {"sk-1": "sk-1"}], "n": 1, "x": None}
+        ALICE, [Statement("my key sk-1")], metadata={"a": ["sk-1", {"sk-1": "sk-1"}], "n": 1, "x": None}
     )
     house.engine.capture([said("another sk-1")])
     stored = house.ledger.page(ALICE, limit=9)
@@ -227,3 +229,34 @@ def test_a_key_is_made_once_and_kept_to_its_owner(tmp_path: Path) -> None:
     assert len(key) == 32
     assert key_of(tmp_path / "memory") == key != key_of(tmp_path / "other")
     assert (tmp_path / "memory/capture.key").stat().st_mode & 0o077 == 0
+
+
+def test_operations_are_carried_out_and_show_as_relations(house):
+    told = op("Mia works at Acme", 5, triple=("Mia", "works_at", "Acme"))
+    nothing = op("Mia works at Globex", 6, evidence=())
+    (change,) = house.engine.apply(ALICE, [told, nothing], "batch")
+    assert (change.event, change.text) == ("ADD", "Mia works at Acme")
+    assert [one.event for one in house.engine.apply(ALICE, [told], "batch")] == ["NONE"]
+    (edge,) = house.ledger.edges(ALICE, [change.memory_id])
+    assert (edge.source, edge.target) == ("Mia", "Acme")
+
+
+def test_operations_are_carried_out_without_an_embedder_too(house):
+    house.embedder.away = True
+    (change,) = house.engine.apply(ALICE, [op("I like tea")], "batch")
+    assert change.event == "ADD"
+
+
+def test_a_check_tells_what_ledger_and_index_do_not_agree_about(house):
+    (kept, lost) = house.remember("I like tea", "I like coffee")
+    found = house.engine.check()
+    assert (found.memories, found.points) == (2, 2)
+    assert found.not_indexed == found.unwanted == found.without_vector == []
+    house.index.points["ghost"] = house.index.points.pop(lost)
+    found = house.engine.check()
+    assert (found.not_indexed, found.unwanted) == ([lost], ["ghost"])
+    left: list[int] = []
+    assert house.engine.reindex(left.append) == 2
+    assert left == [2, 0]
+    assert set(house.index.points) == {kept, lost}
+    assert house.engine.check().unwanted == []

@@ -8,7 +8,7 @@ from typing_extensions import override
 from memory.indexer import Indexer
 from memory.records import Job
 from tests.fakes.memory_parts import ALICE, Moody, SetClock, draft
-from tests.fakes.memory_store import IndexInMemory, LedgerInMemory
+from tests.fakes.memory_store import IndexInMemory, PassingLedger
 
 
 class Parts:
@@ -16,15 +16,15 @@ class Parts:
 
     def __init__(self) -> None:
         self.clock = SetClock()
-        self.ledger = LedgerInMemory(self.clock)
+        self.ledger = PassingLedger(self.clock)
         self.index = IndexInMemory()
         self.embedder = Moody()
         self.indexer = Indexer(self.ledger, self.index, self.embedder, self.clock)
 
     def due_in_s(self) -> float:
         """Return how long the one job still has to wait."""
-        ((_, _, due_us),) = self.ledger._jobs.values()
-        return (due_us - self.clock.us) / 1e6
+        ((due_us,),) = self.ledger._connections.read().execute("SELECT due_us FROM outbox").fetchall()
+        return (int(due_us) - self.clock.us) / 1e6
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -72,7 +72,7 @@ def test_an_index_that_is_away_leaves_everything_in_the_outbox():
     assert set(parts.index.points) == {two.id}
 
 
-class Stumbling(LedgerInMemory):
+class Stumbling(PassingLedger):
     """Fails at the first question."""
 
     failures = 1

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from memory import minilm
-from memory.embed import HashedWords
-from memory.errors import EmbedderAway
-from memory.minilm import MiniLm, load, load_or_words
+from memory.minilm import MiniLm, load
+from memory.packaged import installed
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +49,8 @@ def test_the_model_is_quantised_once_and_stays_near_the_original(model, folder):
     before = made.stat()
     again = load(folder)
     assert (made.stat().st_mtime_ns, again.fingerprint) == (before.st_mtime_ns, model.fingerprint)
-    source = minilm._installed(*minilm._MODEL)
-    original = MiniLm(source, minilm._installed(*minilm._TOKENIZER), variant="f32")
+    source = installed(*minilm._MODEL)
+    original = MiniLm(source, installed(*minilm._TOKENIZER), variant="f32")
     assert original.fingerprint != model.fingerprint
     text = ["I am allergic to peanuts"]
     assert float(original.embed(text)[0] @ model.embed(text)[0]) > 0.97
@@ -64,27 +63,6 @@ def test_a_quantised_file_that_a_crash_or_a_hand_has_changed_is_not_used(model, 
     broken.with_suffix(".sha256").write_text(made.with_suffix(".sha256").read_text())
     assert not minilm._intact(broken)
     assert minilm._intact(made)
-
-
-def test_weights_that_are_not_the_known_ones_are_refused(tmp_path):
-    (tmp_path / "model.onnx").write_bytes(b"something else")
-    with pytest.raises(EmbedderAway) as refused:
-        minilm._checked(tmp_path / "model.onnx", minilm.MODEL_SHA256)
-    assert refused.value.code == "embedder_changed"
-
-
-def test_a_package_or_file_that_is_missing_is_said(tmp_path):
-    with pytest.raises(EmbedderAway) as refused:
-        minilm._installed("no_such_package_here", "x")
-    assert refused.value.code == "embedder_not_installed"
-    with pytest.raises(EmbedderAway):
-        minilm._checked(tmp_path / "nothing", "")
-
-
-def test_without_the_model_words_are_enough_and_it_is_said(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(minilm, "_MODEL", ("no_such_package_here", "x"))
-    assert isinstance(load_or_words(tmp_path), HashedWords)
-    assert "embedder_without_model" in caplog.text
 
 
 def test_without_the_quantiser_the_model_runs_as_shipped(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+import secrets
 from collections.abc import Collection
 
 import msgspec
@@ -10,7 +10,7 @@ import numpy as np
 
 from memory.records import Job, Memory, Terms, Vector
 from memory.scope import Scope
-from memory.store.connection import as_list
+from memory.store.connection import Connection, Row, as_list
 
 _TERMS = msgspec.msgpack.Decoder(Terms)
 
@@ -25,7 +25,7 @@ def vector_of(blob: bytes | None) -> Vector | None:
     return None if blob is None else np.frombuffer(blob, dtype=np.float32)
 
 
-def memory_of(row: sqlite3.Row) -> Memory:
+def memory_of(row: Row) -> Memory:
     """Read a memory joined with its scope."""
     return Memory(
         id=row["id"],
@@ -45,20 +45,34 @@ def memory_of(row: sqlite3.Row) -> Memory:
         kind=row["kind"],
         actor=row["actor"],
         metadata=msgspec.json.decode(row["metadata"]),
+        subject=row["subject"],
+        predicate=row["predicate"],
+        object=row["object"],
+        negative=bool(row["negative"]),
+        valid_from_us=row["valid_from_us"],
+        valid_to_us=row["valid_to_us"],
+        superseded_by=row["superseded_by"],
+        proof_count=row["proof_count"],
+        confidence=row["confidence"],
+        sensitivity=row["sensitivity"],
+        quarantined=bool(row["quarantined"]),
+        expires_at_us=row["expires_us"],
+        thread_id=row["thread_id"],
     )
 
 
-def enqueue(connection: sqlite3.Connection, memory_id: str) -> None:
+def enqueue(connection: Connection, memory_id: str) -> None:
     """Have the index look at this memory, at once."""
     connection.execute(
-        "INSERT INTO outbox (memory_id, generation) VALUES (?, 1)"
-        " ON CONFLICT DO UPDATE SET generation = generation + 1, attempts = 0, due_us = 0",
-        (memory_id,),
+        "INSERT INTO outbox (memory_id, generation) VALUES (?, ?)"
+        " ON CONFLICT (memory_id) DO UPDATE SET generation = excluded.generation, attempts = 0, due_us = 0",
+        # never the same again: another hub may still be at work on what stood here before
+        (memory_id, secrets.randbits(62)),
     )
 
 
 def pending(
-    connection: sqlite3.Connection,
+    connection: Connection,
     limit: int,
     now_us: int,
     *,
@@ -70,9 +84,9 @@ def pending(
         "SELECT o.generation, o.attempts, m.*, s.project, s.environment, s.user, s.agent, s.run, v.vector"
         " FROM outbox o JOIN memories m ON m.id = o.memory_id JOIN scopes s ON s.id = m.scope_id"
         " LEFT JOIN vectors v ON v.memory_id = m.id AND v.fingerprint = :fingerprint AND v.version = m.version"
-        " WHERE (:ids IS NULL AND o.due_us <= :now)"
-        " OR o.memory_id IN (SELECT value FROM json_each(coalesce(:ids, '[]')))"
-        " ORDER BY o.due_us, o.rowid LIMIT :limit",
+        " WHERE (CAST(:ids AS TEXT) IS NULL AND o.due_us <= :now)"
+        " OR o.memory_id IN (SELECT value FROM json_each(coalesce(CAST(:ids AS TEXT), '[]')))"
+        " ORDER BY o.due_us LIMIT :limit",
         {
             "fingerprint": fingerprint,
             "now": now_us,
@@ -85,7 +99,7 @@ def pending(
             memory_id=row["id"],
             generation=row["generation"],
             attempts=row["attempts"],
-            memory=None if row["deleted"] else memory_of(row),
+            memory=None if row["deleted"] or row["hidden"] else memory_of(row),
             terms=terms_of(row["terms"]),
             vector=vector_of(row["vector"]),
         )
@@ -93,11 +107,13 @@ def pending(
     ]
 
 
-def indexed(connection: sqlite3.Connection, job: Job, vector: Vector | None, fingerprint: str) -> None:
+def indexed(connection: Connection, job: Job, vector: Vector | None, fingerprint: str) -> None:
     """Drop the job and keep the vector, unless the memory has changed since."""
     done = connection.execute(
         "DELETE FROM outbox WHERE memory_id = ? AND generation = ?", (job.memory_id, job.generation)
     )
+    if not done.rowcount:
+        _look_again(connection, job)
     if not done.rowcount or vector is None or job.memory is None:
         return
     (scope_id,) = connection.execute(
@@ -111,12 +127,21 @@ def indexed(connection: sqlite3.Connection, job: Job, vector: Vector | None, fin
     _add_to_sum(connection, scope_id, fingerprint, vector, 1)
 
 
+def _look_again(connection: Connection, job: Job) -> None:
+    """Have the index look at a memory again if another hub was quicker, and what we told the index is not so any more."""
+    row = connection.execute(
+        "SELECT version FROM memories WHERE id = ? AND deleted = 0 AND hidden = 0", (job.memory_id,)
+    ).fetchone()
+    if (row and row["version"]) != (job.memory and job.memory.version):
+        enqueue(connection, job.memory_id)
+
+
 def drop_vectors(
-    connection: sqlite3.Connection, scope_id: int, memory_id: str, fingerprint: str | None = None
+    connection: Connection, scope_id: int, memory_id: str, fingerprint: str | None = None
 ) -> None:
     """Forget the memory's vectors, of one embedder or of all, in the sums too."""
     rows = connection.execute(
-        "DELETE FROM vectors WHERE memory_id = ?1 AND (?2 IS NULL OR fingerprint = ?2)"
+        "DELETE FROM vectors WHERE memory_id = ?1 AND (CAST(?2 AS TEXT) IS NULL OR fingerprint = ?2)"
         " RETURNING fingerprint, vector",
         (memory_id, fingerprint),
     ).fetchall()
@@ -125,28 +150,34 @@ def drop_vectors(
         _add_to_sum(connection, scope_id, row["fingerprint"], -gone, -1)
 
 
-def reconcile(connection: sqlite3.Connection, present: set[str], fingerprint: str) -> tuple[int, list[str]]:
-    """Make jobs for what the index or the vectors lack; return how many, and whose points nobody wants."""
+def shown(connection: Connection, fingerprint: str) -> dict[str, bool]:
+    """Return the id of every memory that the index should have, and whether its vector is known."""
     rows = connection.execute(
         "SELECT m.id, v.memory_id AS embedded FROM memories m LEFT JOIN vectors v"
-        " ON v.memory_id = m.id AND v.fingerprint = ? AND v.version = m.version WHERE m.deleted = 0",
+        " ON v.memory_id = m.id AND v.fingerprint = ? AND v.version = m.version"
+        " WHERE m.deleted = 0 AND m.hidden = 0",
         (fingerprint,),
-    ).fetchall()
-    lacking = [row["id"] for row in rows if row["embedded"] is None or row["id"] not in present]
+    )
+    return {row["id"]: row["embedded"] is not None for row in rows}
+
+
+def reconcile(connection: Connection, present: set[str], fingerprint: str) -> tuple[int, list[str]]:
+    """Make jobs for what the index or the vectors lack; return how many, and whose points nobody wants."""
+    wanted = shown(connection, fingerprint)
+    lacking = [one for one, embedded in wanted.items() if not embedded or one not in present]
     for memory_id in lacking:
         enqueue(connection, memory_id)
-    return len(lacking), sorted(present - {row["id"] for row in rows})
+    return len(lacking), sorted(present - wanted.keys())
 
 
-def _add_to_sum(
-    connection: sqlite3.Connection, scope_id: int, fingerprint: str, vector: Vector, count: int
-) -> None:
+def _add_to_sum(connection: Connection, scope_id: int, fingerprint: str, vector: Vector, count: int) -> None:
     row = connection.execute(
         "SELECT vectors, total FROM vector_sums WHERE scope_id = ? AND fingerprint = ?",
         (scope_id, fingerprint),
     ).fetchone()
     before = np.frombuffer(row["total"], dtype=np.float32) if row else np.zeros_like(vector)
     connection.execute(
-        "INSERT OR REPLACE INTO vector_sums (scope_id, fingerprint, vectors, total) VALUES (?, ?, ?, ?)",
+        "INSERT INTO vector_sums (scope_id, fingerprint, vectors, total) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (scope_id, fingerprint) DO UPDATE SET vectors = excluded.vectors, total = excluded.total",
         (scope_id, fingerprint, (row["vectors"] if row else 0) + count, (before + vector).tobytes()),
     )

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX memories_in_order ON memories (seq);
