@@ -44,11 +44,15 @@ class MemoryAnswer(BaseModel):
     switch: str
     """`on`, `read`, `write` or `off`; empty: the call is older than memory."""
     status: str
-    """`injected`, `empty`, `skipped:<reason>`, `timeout`, `error`; empty: memory was not asked."""
+    """`injected`, `replayed`, `empty`, `skipped:<reason>`, `timeout`, `error`; empty: memory was not asked."""
     ids: list[str]
     scores: list[float]
     tokens: int
     latency_us: int
+    replayed: int
+    """How many blocks of earlier calls were put back where they had been."""
+    profile_tokens: int
+    """Of what introduced the user."""
     block: str = ""
     """The text that was added to the prompt; told, with `anchor`, of a call that is asked for alone."""
     anchor: int = -1
@@ -117,7 +121,8 @@ class CallAnswer(BaseModel):
     cost_upper_nano_usd: int | None
     cost_lines: dict[str, int]
     cache_saved_nano_usd: int
-    """What the tokens read from the provider's cache would have cost uncached, less what they did cost."""
+    """What the tokens read from the provider's cache would have cost uncached, less what they did cost; of an answer
+    that was kept here, what it cost when it was made."""
     cost_reason: str
     price_row: str
     price_version: str
@@ -131,6 +136,10 @@ class CallAnswer(BaseModel):
     """Of a log: the call of ours that it is about."""
     span_id: str = ""
     span_name: str = ""
+    guardrails: list[dict[str, Any]] = []
+    """What each guardrail made of the call: its name, phase and verdict, and the kinds of what it found."""
+    cache: str = ""
+    """`hit`, `miss` or `refresh`, if the cache of answers was asked."""
     request_preview: str = ""
     answer_preview: str = ""
 
@@ -254,6 +263,7 @@ def call_fields(row: Row) -> dict[str, Any]:
         "tags": list(row["tags"]),
         "attempts": _json.decode(row["attempts"] or "[]"),
         "parameters": _json.decode(row["parameters"] or "{}"),
+        "guardrails": _json.decode(row["guardrails"] or "[]"),
         "memory": {name.removeprefix(_MEMORY): row[name] for name in row if name.startswith(_MEMORY)},
         "started_at": iso(row["started_at_us"]),
         "usage": {name: row[name] for name in _BUCKETS if row[name]},

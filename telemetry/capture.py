@@ -15,6 +15,7 @@ import msgspec
 from telemetry.delivery import DeadLetter, Delivered, bury
 from telemetry.follower import Item, Work
 from telemetry.records import Payload, Request
+from telemetry.sealed import UNSEALED, Sealer, open_payload
 from telemetry.store.base import StoreRefused
 
 SURFACES = frozenset({"openai.chat", "openai.responses", "anthropic.messages", "gemini.generate"})
@@ -32,10 +33,18 @@ HandOver = Callable[[bytes], None]
 class CaptureConsumer:
     """A consumer of the journal. Refused calls become files in `dead_letters`; only they are left out."""
 
-    def __init__(self, hand_over: HandOver, dead_letters: Path, *, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        hand_over: HandOver,
+        dead_letters: Path,
+        *,
+        now_us: Callable[[], int],
+        sealer: Sealer = UNSEALED,
+    ) -> None:
         self._hand_over = hand_over
         self._dead_letters = dead_letters
         self._now_us = now_us
+        self._sealer = sealer
 
     def deliver(self, work: Work) -> Delivered:
         """Hand the batch over in pieces. Raises OSError; what was taken by then is offered again."""
@@ -48,7 +57,8 @@ class CaptureConsumer:
     def _offer(self, items: list[Item]) -> int:
         """Hand over; halve what is refused until the call that is to blame stands alone. Return the refused."""
         try:
-            self._hand_over(msgspec.msgpack.encode([_payload(item) for item in items]))
+            said = [open_payload(self._sealer, _payload(item)) for item in items]
+            self._hand_over(msgspec.msgpack.encode(said))
         except StoreRefused as error:
             if len(items) > 1:
                 middle = len(items) // 2

@@ -24,6 +24,7 @@ from telemetry import log_ids
 from telemetry.follower import Damage, Item, Work, write_whole
 from telemetry.records import Frame
 from telemetry.rows import PAYLOADS, SPANS, TABLES, Preview, Row, begin, interrupted, row_of
+from telemetry.sealed import UNSEALED, Sealer
 from telemetry.store.base import Parameter, Store, StoreRefused
 
 TOKEN_LIFE_S = 1800.0
@@ -82,6 +83,7 @@ class StoreConsumer:
         origin: str,
         now_us: Callable[[], int],
         preview: Preview = begin,
+        sealer: Sealer = UNSEALED,
         token_life_s: float = TOKEN_LIFE_S,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -90,6 +92,7 @@ class StoreConsumer:
         self._origin = origin
         self._now_us = now_us
         self._preview = preview
+        self._sealer = sealer
         self._token_life_s = token_life_s
         self._sleep = sleep
         self._lookup = {
@@ -123,7 +126,7 @@ class StoreConsumer:
         """Return the rows of a batch, and those whose clock was so wrong that the store has no day for them."""
         entries: list[_Entry] = []
         for item in work.items:
-            row = row_of(item.frame, origin=self._origin, preview=self._preview)
+            row = row_of(item.frame, origin=self._origin, preview=self._preview, sealer=self._sealer)
             if row is not None:
                 entries.append(_entry(item, row))
         entries += [_Entry(interrupted(opened, origin=self._origin), opened) for opened in work.interrupted]

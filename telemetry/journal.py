@@ -31,8 +31,9 @@ import msgspec
 
 from telemetry import frames, segments
 from telemetry.payloads import Body, Redact, clean
-from telemetry.records import Call, Outcome
+from telemetry.records import Call, Outcome, Payload
 from telemetry.redact import replace_secrets
+from telemetry.sealed import UNSEALED, Sealer, seal_outcome, seal_payload
 from telemetry.segment_writer import DISK_FULL, Reserve, SegmentWriter, sweep, sync_folder
 
 Fsync = Literal["interval", "always", "off"]
@@ -115,6 +116,7 @@ class Journal:
         when_full: WhenFull = "block",
         cut_bytes: int = CUT_BYTES,
         redact: Redact = replace_secrets,
+        sealer: Sealer = UNSEALED,
         now_ns: Callable[[], int] = time.time_ns,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -124,6 +126,7 @@ class Journal:
         self._drops = when_full == "drop_payloads"
         self._cut_bytes = cut_bytes
         self._redact = redact
+        self._sealer = sealer
         self._now_ns = now_ns
         self._monotonic_ns = monotonic_ns
         self._open_calls: dict[str, tuple[Call, bytes]] = {}
@@ -177,6 +180,8 @@ class Journal:
         opened = self._open_calls.pop(call.call_id, None)
         try:
             packed = opened[1] if opened is not None and opened[0] is call else frames.pack(call)
+            if outcome.memory.block:
+                outcome = seal_outcome(self._sealer, call.project, outcome)
             settled = frames.settled(packed, outcome)
             behind = self._small("answer", call, answer)
             try:
@@ -201,9 +206,7 @@ class Journal:
         found: list[bytes] = []
         for call, outcome, bodies in logs:
             found.append(frames.settled(frames.pack(call), outcome))
-            found += [
-                frames.body(kind, clean(call, body, self._redact, self._cut_bytes)) for kind, body in bodies
-            ]
+            found += [frames.body(kind, self._clean(call, body)) for kind, body in bodies]
         try:
             self._append(b"".join(found), count=len(found))
             if self._always:
@@ -268,10 +271,13 @@ class Journal:
             self._drop(call, "no room")
             return b""
         try:
-            return frames.body(kind, clean(call, body, self._redact, self._cut_bytes))
+            return frames.body(kind, self._clean(call, body))
         except _UNWRITABLE as error:
             self._drop(call, str(error))
             return b""
+
+    def _clean(self, call: Call, body: Body) -> Payload:
+        return seal_payload(self._sealer, clean(call, body, self._redact, self._cut_bytes))
 
     def _append(self, frame: bytes, behind: bytes = b"", *, count: int = 1) -> None:
         """Write `count` frames and the one that may stand behind them, all or none."""

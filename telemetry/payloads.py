@@ -50,6 +50,7 @@ def clean(call: Call, body: Body, redact: Redact, cut_bytes: int) -> Payload:
         call.agent_id if remember else "",
         call.thread_id if remember else "",
         call.log_id,
+        call.event_id if remember else "",
     )
 
 

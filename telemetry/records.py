@@ -79,7 +79,8 @@ class Cost(msgspec.Struct, frozen=True, omit_defaults=True):
     """Empty when priced. `unknown_model`, `no_answer`, `no_usage`, `no_price_table`, `no_rate:<bucket>`, `no_tier:<service
     tier>`; `no_rate:units`: told in seconds or searches; `pending`: a batch whose output has not been seen."""
     cache_saved_nano_usd: int = 0
-    """What the tokens read from the provider's cache would have cost uncached, less what they did cost."""
+    """What the tokens read from the provider's cache would have cost uncached, less what they did cost; of an answer
+    that was kept here, what it cost when it was made."""
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -137,10 +138,11 @@ class Injection(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Which memories went into the prompt of a call, or why none did."""
 
     status: str = ""
-    """`injected`, `empty`, `skipped:<reason>`, `timeout`, `error`; empty where memory is not set up."""
+    """`injected`, `replayed` (only what stood there in earlier calls), `empty`, `skipped:<reason>`, `timeout`, `error`;
+    empty where memory is not set up."""
     ids: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
-    """From 0 to 1, one for each of `ids`."""
+    """From 0 to 1, one for each of `ids`; 0 for those of a profile, which nobody looked for."""
     tokens: int = 0
     """Of the block, estimated."""
     latency_us: int = 0
@@ -149,6 +151,28 @@ class Injection(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The text as it was inserted."""
     anchor: int = -1
     """Index of the message it was added to."""
+    replayed: int = 0
+    """How many blocks of earlier calls were put back where they had been."""
+    profile_tokens: int = 0
+    """Of what introduces the user, estimated."""
+
+
+class Checked(msgspec.Struct, omit_defaults=True):
+    """What one guardrail made of a request or an answer; filled in as it goes. Never what was found, only its kind."""
+
+    guardrail: str
+    check: str
+    """`secrets`, `pii`, `words`, `prompt_tokens`, `tools`, `http`."""
+    phase: Literal["request", "answer"]
+    verdict: Literal["passed", "flagged", "redacted", "blocked", "failed"] = "passed"
+    """`failed`: it could not say."""
+    action: str = ""
+    """What its settings say is done: `block`, `redact`, `flag`."""
+    latency_us: int = 0
+    kinds: tuple[str, ...] = ()
+    """Of what was found: `email`, `secret:api_key`."""
+    reason: str = ""
+    """Why it failed, or what an external check said."""
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -215,6 +239,10 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     memory: Injection = Injection()
     service_tier: str = ""
     """As the answer names it; prices depend on it."""
+    guardrails: tuple[Checked, ...] = ()
+    """In the order in which they ran."""
+    cache: Literal["", "hit", "miss", "refresh"] = ""
+    """Whether the answer is one that was kept here; empty if nobody looked. A hit says in `cost` what it saved."""
 
 
 class Opened(msgspec.Struct, frozen=True, tag_field="frame", tag="opened"):
@@ -253,6 +281,8 @@ class Payload(msgspec.Struct, frozen=True, omit_defaults=True):
     thread_id: str = ""
     log_id: str = ""
     """Of a log that somebody sent: its call's."""
+    event_id: str = ""
+    """Of a request that may be remembered."""
 
 
 class Request(msgspec.Struct, frozen=True, tag_field="frame", tag="request"):

@@ -161,6 +161,17 @@ class _Span(msgspec.Struct, frozen=True, order=True):
     kind: str
 
 
+def find_secrets(body: bytes) -> list[tuple[int, int, str]]:
+    """Return where secrets stand and of which kind they are, in order and without overlaps."""
+    if len(body) <= WINDOW and not _some(body):
+        return []
+    found: list[tuple[int, int, str]] = []
+    for span in sorted(_secrets(body)):
+        if not found or span.start >= found[-1][1]:
+            found.append((span.start, span.end, span.kind))
+    return found
+
+
 def replace_secrets(body: bytes) -> tuple[bytes, int]:
     """Return the body with `[secret:<kind>]` for each secret found, and how many there were."""
     if len(body) <= WINDOW and not _some(body):

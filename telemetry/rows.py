@@ -14,6 +14,7 @@ import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]  # pyarrow 26 ships no types
 
 from telemetry.records import Answer, Call, Cost, Frame, Opened, Outcome, Payload, Request, Settled
+from telemetry.sealed import UNSEALED, Sealer, open_payload
 from telemetry.store.base import Block, StoreRefused
 
 Preview = Callable[[str, str, bytes], str]
@@ -89,6 +90,7 @@ SPANS = Table(
         **dict.fromkeys(("memory_tokens", "memory_latency_us"), _count),
         "memory_block": _text,
         "memory_anchor": pa.int32(),
+        **dict.fromkeys(("memory_replayed", "memory_profile_tokens"), _count),
         "started_at": _time,
         **dict.fromkeys(("first_byte_us", "first_token_us", "total_us", "overhead_us"), _count),
         **dict.fromkeys(("input_uncached", "cache_read", "cache_write_5m", "cache_write_1h"), _count),
@@ -107,6 +109,8 @@ SPANS = Table(
         "variant": _text,
         "metrics": pa.map_(_text, pa.float64()),
         **dict.fromkeys(("log_id", "links_to", "span_id", "span_name"), _text),
+        "guardrails": _bytes,
+        "cache": _text,
     },
     key=("call_id",),
 )
@@ -134,14 +138,14 @@ def begin(surface: str, content_type: str, body: bytes) -> str:  # noqa: ARG001 
     return body[: PREVIEW_CHARS * 4].decode(errors="replace")[:PREVIEW_CHARS]
 
 
-def row_of(frame: Frame, *, origin: str, preview: Preview) -> Row | None:
+def row_of(frame: Frame, *, origin: str, preview: Preview, sealer: Sealer = UNSEALED) -> Row | None:
     """Return the frame's row; an `Opened` has none while its call may still be settled."""
     if isinstance(frame, Settled):
         return _span(frame.call, frame.outcome, origin)
     if isinstance(frame, Request):
-        return _payload("request", frame.payload, origin, preview)
+        return _payload("request", frame.payload, origin, preview, sealer)
     if isinstance(frame, Answer):
-        return _payload("answer", frame.payload, origin, preview)
+        return _payload("answer", frame.payload, origin, preview, sealer)
     return None
 
 
@@ -182,7 +186,7 @@ def _span(call: Call, outcome: Outcome, origin: str) -> Row:
         outcome.response_bytes,
         outcome.capture,
         *(call.memory, memory.status, memory.ids, memory.scores, memory.tokens, memory.latency_us),
-        *(memory.block, memory.anchor),
+        *(memory.block, memory.anchor, memory.replayed, memory.profile_tokens),
         call.started_at_us,
         *(outcome.first_byte_us, outcome.first_token_us, outcome.total_us, outcome.overhead_us),
         *(usage.input_uncached, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h),
@@ -198,12 +202,19 @@ def _span(call: Call, outcome: Outcome, origin: str) -> Row:
         call.variant,
         list(call.metrics.items()),
         *(call.log_id, call.links_to, call.span_id, call.span_name),
+        _json(outcome.guardrails) if outcome.guardrails else b"[]",
+        outcome.cache,
     )
     return Row("spans", call.call_id, call.started_at_us, "", values)
 
 
-def _payload(kind: Literal["request", "answer"], payload: Payload, origin: str, preview: Preview) -> Row:
-    shown = _shown(payload, preview)
+def _payload(
+    kind: Literal["request", "answer"], payload: Payload, origin: str, preview: Preview, sealer: Sealer
+) -> Row:
+    opened = open_payload(sealer, payload)
+    shown = _shown(opened, preview)
+    if opened is not payload:
+        shown = sealer.seal(payload.project, shown.encode()).decode()
     values = (
         *(payload.project, payload.environment, payload.call_id, kind, payload.started_at_us),
         *(payload.surface, payload.content_type, shown, payload.body),

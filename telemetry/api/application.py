@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from telemetry.api import calls, exports, groups, search, sums
+from telemetry.api import calls, exports, groups, memory, search, sums
 from telemetry.api.errors import add_refusals
 from telemetry.api_page import POLICY, page
 from telemetry.store.base import Store
@@ -24,7 +24,8 @@ def build(store: Callable[[], Store | None], *, now_us: Callable[[], int], versi
     )
     app.state.store = store
     app.state.now_us = now_us
-    for part in (exports, calls, groups, sums, search):  # a path that is a name before one that is an id
+    parts = (exports, calls, groups, sums, memory, search)  # a path that is a name before one that is an id
+    for part in parts:
         app.include_router(part.router)
     add_refusals(app)
 

@@ -7,4 +7,5 @@
     input_uncached, cache_read, cache_write_5m, cache_write_1h, input_audio, input_image,
     output_text, output_reasoning, output_audio, output_image, web_searches, input_tokens, output_tokens, service_tier, usage_source, raw_usage,
     cost_nano_usd, cost_lower_nano_usd, cost_upper_nano_usd, cost_lines, cache_saved_nano_usd, cost_reason, price_row, price_version, gateway,
-    memory_switch, memory_status, memory_ids, memory_scores, memory_tokens, memory_latency_us
+    memory_switch, memory_status, memory_ids, memory_scores, memory_tokens, memory_latency_us, memory_replayed, memory_profile_tokens,
+    guardrails, cache

@@ -84,6 +84,8 @@ class CallQuestions(Asker):
                 404, "call_not_found", f"there is no call {call_id!r} (a call appears within a second)"
             )
         fields = call_fields(rows[0])
+        if not scope.bodies:
+            return CallDetail(**wordless(fields))
         bodies = self._ask(
             "call_payloads",
             {"project": fields["project"], "call_id": call_id, "started_at_us": fields["started_at_us"]},
@@ -188,6 +190,9 @@ class CallQuestions(Asker):
         return [told[call_id] for call_id in ids if call_id in told]
 
     def _add_previews(self, scope: Scope, rows: list[Row]) -> None:
+        if not scope.bodies:
+            rows[:] = map(wordless, rows)
+            return
         if not rows:
             return
         found = self._ask(
@@ -202,6 +207,12 @@ class CallQuestions(Asker):
         for row in rows:
             for kind in ("request", "answer"):
                 row[f"{kind}_preview"] = shown.get((row["call_id"], kind), "")
+
+
+def wordless(row: Row) -> Row:
+    """Return a call without what was said in it; errors of providers quote the request."""
+    attempts = [{**one, "error_message": ""} for one in row.get("attempts", ())]
+    return {**row, "error_message": "", "request_preview": "", "answer_preview": "", "attempts": attempts}
 
 
 def stretches(within: Range, *, back: bool) -> Iterator[Range]:

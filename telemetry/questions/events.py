@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from telemetry.answers import EventAnswer, Events, iso, totals
+from telemetry.answers import EventAnswer, Events, Refusal, iso, totals
 from telemetry.questions.asker import Place, encoded, place_of
 from telemetry.questions.calls import CallQuestions
 from telemetry.questions.scope import DAY_US, END_OF_TIME_US, HOUR_US, Scope
@@ -32,6 +32,8 @@ class EventQuestions(CallQuestions):
 
     def events(self, scope: Scope, filters: EventFilters, *, limit: int, cursor: str, now_us: int) -> Events:
         """Return a page of events, the one with the newest matching call first."""
+        if filters.text and not scope.bodies:
+            raise Refusal(403, "scope_missing", "this key lacks the scope 'read'", param="text")
         before = place_of(cursor) if cursor else Place(filters.to_us, "\U0010ffff")
         latest = min(before.started_at_us, filters.to_us, now_us)
         found: list[Row] = []

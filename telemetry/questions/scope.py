@@ -20,6 +20,13 @@ class Scope(msgspec.Struct, frozen=True):
     project: str = ""
     environment: str = ""
     open: bool = False
+    scopes: tuple[str, ...] = ("read",)
+    """What else the key opens; without `read` it may see that there were calls, not what was said."""
+
+    @property
+    def bodies(self) -> bool:
+        """Whether what was said may be told."""
+        return self.open or "read" in self.scopes
 
     def parameters(self) -> dict[str, Parameter]:
         """The part of every query's parameters that keeps projects and environments apart."""
