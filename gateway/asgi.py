@@ -18,11 +18,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-BODILESS = frozenset({204, 304})
+BODILESS = frozenset({101, 204, 304})
 STATUS_LINES = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
 }
 
+NONE: frozenset[bytes] = frozenset()
 JSON_TYPE = (b"content-type", b"application/json")
 
 
@@ -57,6 +58,22 @@ class Line(Protocol):
         """Close after what was written, without the end the answer still lacks."""
         ...
 
+    def hand_over(self, taker: Taker) -> None:
+        """Let another protocol have the connection."""
+        ...
+
+
+class Taker(Protocol):
+    """An asyncio protocol that goes on with a connection, in frames."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take it."""
+        ...
+
+    def shutdown(self) -> None:
+        """End what is under way: the process is told to stop."""
+        ...
+
 
 class Client:
     """A client's request, and the answer's way to it. One per request."""
@@ -79,6 +96,7 @@ class Client:
         "finished",
         "gone",
         "headers",
+        "instead",
         "keep_alive",
         "method",
         "over",
@@ -89,6 +107,7 @@ class Client:
         "started",
         "status",
         "task",
+        "upgrade",
     )
 
     def __init__(
@@ -107,12 +126,16 @@ class Client:
         """As they came, with names in lower case."""
         self.complete = False
         """The whole body has arrived."""
+        self.upgrade = False
+        """It asks for a WebSocket. Then nothing but its answer, and frames, can follow on this connection."""
         self.request_id = b""
         """Goes out as `x-request-id` where the provider gave none of its own."""
         self.event_id = b""
         """Goes out as `x-tidegate-event-id` on the answers to calls."""
         self.extra: Headers = []
         """More headers of ours that go on the answer."""
+        self.instead = NONE
+        """Names of a provider's headers that do not: the client sees ours."""
         self.started = False
         self.finished = False
         self.gone = False
@@ -257,6 +280,19 @@ class Client:
         head = self._head(status, headers or [JSON_TYPE], length=len(body))
         self._end(head if self._bodiless else head + body)
 
+    def switch(self, headers: Headers, taker: Taker) -> bytes:
+        """Agree to the WebSocket and let `taker` have the connection; return what came on it already."""
+        self.keep_alive = True
+        self._transport.write(self._head(101, headers))
+        self._connection.hand_over(taker)
+        return self.taken()
+
+    def hang_up(self, *, left: bool) -> None:
+        """The WebSocket is over; `left`: the client went without a word."""
+        self.gone, self.finished, self.over = left, not left, True
+        self._on_gone = None
+        self._connection.cut()
+
     def linger(self) -> None:
         """Let the client finish sending what nobody will read, then close the connection."""
         if not self.gone:
@@ -280,6 +316,8 @@ class Client:
         self._bodiless = self.method == "HEAD" or status in BODILESS
         names = dict(headers)
         lines = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._connection.stamp()]
+        if self.instead:
+            headers = [pair for pair in headers if pair[0] not in self.instead]
         lines += [b"%b: %b\r\n" % pair for pair in headers]
         if self.extra:
             lines += [b"%b: %b\r\n" % pair for pair in self.extra]
@@ -290,6 +328,8 @@ class Client:
             lines.append(b"x-request-id: %b\r\n" % self.request_id)
         if b"content-length" not in names and status not in BODILESS:
             lines.append(self._without_length() if length is None else b"content-length: %d\r\n" % length)
+        if status == 101:
+            lines.append(b"connection: Upgrade\r\nupgrade: websocket\r\n")
         lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
         return b"".join(lines)
 

@@ -15,7 +15,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gateway import calls_tree, config, demo, doctor, key_commands, routes_table, upkeep_commands
+from gateway import (
+    apply_command,
+    calls_tree,
+    config,
+    demo,
+    doctor,
+    key_commands,
+    memory_commands,
+    people_commands,
+    project_commands,
+    routes_table,
+    rule_commands,
+    upkeep_commands,
+)
 from gateway.caller import Caller, NoAnswer
 from gateway.clock import SystemClock
 from gateway.config import ConfigError
@@ -238,7 +251,15 @@ def _caller(url: str, secret: str) -> Caller:
 
 
 app.add_typer(key_commands.key_commands(_located, _caller), name="keys")
+app.add_typer(memory_commands.memory_commands(_located), name="memory")
 key_commands.audit_command(app, _located, _caller)
+app.add_typer(rule_commands.limit_commands(_located, _caller), name="limits")
+app.add_typer(rule_commands.budget_commands(_located, _caller), name="budgets")
+app.add_typer(project_commands.project_commands(_located, _caller), name="projects")
+apply_command.apply_command(app, _located, _caller)
+app.add_typer(people_commands.user_commands(_located, _caller), name="users")
+app.add_typer(people_commands.team_commands(_located, _caller), name="teams")
+app.add_typer(people_commands.credential_commands(_located, _caller), name="credentials")
 
 
 def _load(file: Path | None, overrides: Mapping[str, object]) -> Settings:

@@ -32,6 +32,9 @@ VARIABLES: dict[str, Place] = {
     "TIDEGATE_WORKERS": ("server", "workers"),
     "TIDEGATE_CLICKHOUSE_URL": ("clickhouse", "url"),
     "TIDEGATE_CONTROL_URL": ("control", "url"),
+    "TIDEGATE_MEMORY_LEDGER_URL": ("memory", "ledger_url"),
+    "TIDEGATE_QDRANT_URL": ("memory", "qdrant_url"),
+    "TIDEGATE_REDIS_URL": ("redis", "url"),
     # Not OPENAI_BASE_URL: in a user's shell that one points at this gateway, which would call itself.
     "TIDEGATE_OPENAI_BASE_URL": ("providers", "openai", "base_url"),
 }
@@ -59,8 +62,10 @@ CLOUD_VARIABLES: dict[str, dict[str, tuple[str, ...]]] = {
 AWS_CREDENTIAL = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 """Used for Bedrock if it has no other key; the last may be missing."""
 
-OTHER_VARIABLES = ("TIDEGATE_CONFIG", "TIDEGATE_CONTAINER", "TIDEGATE_KEY")
-"""Read here and in the command line: which file, whether in a container, the key of `tidegate calls`."""
+OTHER_VARIABLES = ("TIDEGATE_CONFIG", "TIDEGATE_CONTAINER", "TIDEGATE_KEY", "TIDEGATE_MASTER_KEY")
+OWNER_VARIABLES = ("TIDEGATE_OWNER_EMAIL", "TIDEGATE_OWNER_PASSWORD")
+"""Of the first user, who is made at the first start if both are set."""
+"""Read elsewhere: which file, whether in a container, the key of `tidegate calls`, `gateway.master_key`."""
 
 _NUMBERS = (("server", "port"), ("server", "workers"))
 
@@ -81,6 +86,11 @@ class ConfigError(Exception):
 def environment() -> Mapping[str, str]:
     """Return the variables of this process."""
     return os.environ
+
+
+def find_vocabularies_in(folder: Path) -> None:
+    """Have tiktoken look for vocabularies there, and nowhere else."""
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
 
 
 def in_container(environ: Mapping[str, str]) -> bool:

@@ -22,6 +22,7 @@ from gateway.exchange import Exchange
 from gateway.ids import uuid7
 from gateway.pipeline import Pipeline, refuse
 from gateway.principal import Principal
+from gateway.providers.upgraded import key_offered
 from gateway.sign_in import SignIn
 from gateway.stages.auth import Auth
 from gateway.stages.identity import header_value, read_identity
@@ -45,7 +46,10 @@ KEYS_STALE = {"keys_stale": "true"}
 EXPOSED = (
     b"x-request-id, x-tidegate-call-id, x-tidegate-event-id, x-tidegate-memory-status, "
     b"x-tidegate-memory-ids, x-tidegate-memory-tokens, x-tidegate-memory-latency-ms, x-tidegate-warning, "
-    b"x-tidegate-dropped-params, x-tidegate-variant, x-should-retry, retry-after"
+    b"x-tidegate-max-tokens, x-tidegate-budget-warning, "
+    b"x-tidegate-dropped-params, x-tidegate-variant, x-tidegate-cache, age, x-should-retry, retry-after, "
+    b"retry-after-ms, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
+    b"x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
 )
 
 
@@ -98,9 +102,7 @@ class App:
         headers = dict(client.headers)
         if client.query and (key := surfaces.key_in(client.path, client.query)):
             headers.setdefault(b"x-goog-api-key", key)
-        surface = surfaces.find(client.path, client.query) or surfaces.find_kept(client.method, client.path)
-        if surface is None or client.method != surface.method:
-            surface = surfaces.find_passed(client.method, client.raw_path, headers) or surface
+        surface = _surface(client, headers)
         wire = surface.wire if surface is not None else surfaces.default(headers, client.path)
         try:
             if (origin := self._auth.admit(headers)) and await _cors(client, headers, origin):
@@ -134,7 +136,7 @@ class App:
         place, upload, body = surface.place, None, b""
         if place is not None:
             upload = upload_of(client, headers, silence_s=self._body_timeout_s)
-        if upload is None:
+        if upload is None and not client.upgrade:
             body = await read_body(
                 client, headers, limit=self._max_body_bytes, silence_s=self._body_timeout_s
             )
@@ -171,6 +173,7 @@ class App:
             if await self._sign_in.invite(client, headers):
                 return
             raise
+        self._sign_in.check_forgery(client, headers, principal)
         if read and (asked := self._protected.get(path)):
             await client.answer(*await asked(wire, principal))
             return
@@ -183,6 +186,18 @@ class App:
         extra = [principal_header(principal)]
         cold = next(cold for root, cold in self._cold.items() if path == root or path.startswith(f"{root}/"))
         await cold.pass_on(asgi.scope(), asgi.receive, asgi.send, extra_headers=extra)
+
+
+def _surface(client: Client, headers: dict[bytes, bytes]) -> Surface | None:
+    """Return what is asked for, if it is a call; a key among a WebSocket's protocols joins the headers."""
+    if client.upgrade:
+        if key := key_offered(headers):
+            headers.setdefault(b"authorization", b"Bearer " + key)
+        return surfaces.find_socket(client.raw_path, client.query)
+    surface = surfaces.find(client.path, client.query) or surfaces.find_kept(client.method, client.path)
+    if surface is None or client.method != surface.method:
+        surface = surfaces.find_passed(client.method, client.raw_path, headers) or surface
+    return surface
 
 
 async def _cors(client: Client, headers: dict[bytes, bytes], origin: bytes) -> bool:
@@ -208,6 +223,6 @@ async def _cors(client: Client, headers: dict[bytes, bytes], origin: bytes) -> b
 
 def principal_header(principal: Principal) -> tuple[bytes, bytes]:
     """Return the header by which a worker tells the other processes who is asking."""
-    if principal.models or principal.users or principal.surfaces:  # were seen to here, and may be long
-        principal = msgspec.structs.replace(principal, models=(), users=(), surfaces=())
+    if principal.models or principal.surfaces:  # were seen to here, and may be long
+        principal = msgspec.structs.replace(principal, models=(), surfaces=())
     return (b"x-tidegate-principal", msgspec.json.encode(principal))

@@ -2,13 +2,17 @@
 
 * GatewayError                      .status .code .type .param .retry_after_s
   - BadRequest                 400  the body or a header is not what the endpoint takes
+    + GuardrailBlocked         400  the call, or its answer, says what the installation does not let pass
   - Unauthenticated            401  no key, or a key nobody issued
   - Forbidden                  403  a key, a Host or an Origin that may not do this
+    + NoPriceBound             403  nobody can say what this may cost, and a hard budget must know
   - UnknownModel               404  no route, provider or deployment has this name
   - UnknownResponse            404  no response of this id is kept for whoever asks
   - MethodNotAllowed           405  something lives at this path, but not for this method
   - TooSlow                    408  the request did not arrive in time
   - TooLarge                   413  the body is over the limit
+  - OverLimit                  429  so many requests, tokens, or calls at once are not allowed
+  - OverBudget                 429  it might cost more than is left of a hard budget
   - Unavailable                503  a part that this answer needs is away, or the gateway is stopping
     + JournalFull              503  the disk that must remember this call is full
   - UpstreamFailed                  the provider did not answer as it should
@@ -52,6 +56,12 @@ class BadRequest(GatewayError):
     type = "invalid_request_error"
 
 
+class GuardrailBlocked(BadRequest):
+    """The call, or its answer, says what the installation does not let pass."""
+
+    code = "guardrail_blocked"
+
+
 class Unauthenticated(GatewayError):
     """No key was sent, or one that was never issued."""
 
@@ -66,6 +76,28 @@ class Forbidden(GatewayError):
     status = 403
     code = "forbidden"
     type = "invalid_request_error"
+
+
+class NoPriceBound(Forbidden):
+    """Nobody can say what this may cost at most, and a hard budget must know."""
+
+    code = "no_price_bound"
+
+
+class OverLimit(GatewayError):
+    """So many requests, tokens, or calls at once are not allowed."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+    type = "rate_limit_error"
+
+
+class OverBudget(GatewayError):
+    """It might cost more than is left of a hard budget."""
+
+    status = 429
+    code = "budget_exceeded"
+    type = "insufficient_quota"
 
 
 class UnknownModel(GatewayError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -12,9 +13,10 @@ from gateway.heartbeat import Heartbeat
 from gateway.principal import Principal
 from gateway.settings import MemoryDefault
 from gateway.upload import Upload
-from gateway.wire.base import Finding, Peek, Reading, Wire
+from gateway.wire.base import Finding, Peek, Reading, Screen, Wire
+from gateway.wire.batch_output import BatchOutput
 from gateway.wire.passthrough_paths import Place
-from telemetry.records import Attempt, Call, Cost, Injection, MemorySwitch, Usage, UsageSource
+from telemetry.records import Attempt, Call, Checked, Cost, Injection, MemorySwitch, Usage, UsageSource
 from telemetry.redact import OVERLAP, replace_secrets
 
 KEEP_BYTES = (1 << 20) + OVERLAP
@@ -42,6 +44,50 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """What the client measured of its own step."""
 
 
+class Spending(Protocol):
+    """A call's budgets: what its attempts may cost is put aside before they are made."""
+
+    async def admit(self, surface: str, provider: str, model: str, body: bytes) -> bytes:
+        """Put aside what an attempt with this body may cost; return the body to send, with a limit if it has none.
+
+        Raises OverBudget, NoPriceBound, Unavailable.
+        """
+        ...
+
+    def failed(self, *, free: bool) -> None:
+        """The attempt failed; `free`: it cost nothing, as it was refused, or never sent."""
+        ...
+
+    def settle(self, cost: Cost, source: UsageSource) -> None:
+        """The call is over, and cost that much."""
+        ...
+
+
+class Sent(Protocol):
+    """What a client sends while its call is under way."""
+
+    @property
+    def model(self) -> str:
+        """As it names it; empty: it does not."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        ...
+
+
+class Reuse(msgspec.Struct, kw_only=True):
+    """A call whose answer may be one that is kept here, or be kept."""
+
+    key: bytes
+    """Names what is asked, and for whom it may be answered."""
+    ttl_s: float
+    outcome: Literal["hit", "miss", "refresh"] = "miss"
+    saved_nano_usd: int = 0
+    """What the answer had cost."""
+
+
 class Exchange(msgspec.Struct, kw_only=True):
     """Made by the endpoint, handed to every stage, written as one row.
 
@@ -61,6 +107,8 @@ class Exchange(msgspec.Struct, kw_only=True):
     """Where a provider has what is only passed on."""
     upload: Upload | None = None
     """Its body, if it is not read here."""
+    sent: Sent | None = None
+    """What is said over its WebSocket, if it is one."""
     client: Client
     started_at_us: int
     started_ns: int
@@ -79,13 +127,28 @@ class Exchange(msgspec.Struct, kw_only=True):
     """Of the route's experiment."""
     adapted: bytes = b""
     """The body with what its route, or a response that is kept here, adds to it; empty if that is nothing."""
+    # limits
+    took: Callable[[int], None] | None = None
+    """Called with the tokens of the call when it is over; None: no limit holds for it."""
+    # guardrails
+    checks: list[Checked] = msgspec.field(default_factory=list)
+    """What each guardrail made of the call."""
+    screen: Callable[[bool], Screen] | None = None
+    """Makes what looks through an answer, or through a stream of one."""
     # memory
     memory_default: MemoryDefault = ""
-    """What holds if the client says nothing, where its variant differs from the settings."""
+    """What holds if the client says nothing, where its route or variant differs from the settings."""
     memory_switch: MemorySwitch = "off"
     memory: Injection = Injection()
     enriched: bytes = b""
     """The body with memories in it, for the provider; empty if there are none."""
+    shown: tuple[str, ...] = ()
+    """Ids of the memories in a response that the provider keeps; with those of this call once they are in it."""
+    # budget
+    spending: Spending | None = None
+    """None: no budget applies."""
+    # cache
+    reuse: Reuse | None = None
     # record: set once the journal holds `Opened`
     call: Call | None = None
     # kept
@@ -93,6 +156,8 @@ class Exchange(msgspec.Struct, kw_only=True):
     """Awaited with the answer's id before the client is sent it."""
     on_whole: Callable[[Exchange, bytes], Awaitable[None]] | None = None
     """Awaited instead, with the last part of an answer that was translated: its provider does not keep it."""
+    counting: BatchOutput | None = None
+    """Reads the answer instead, if it is the output of a batch."""
     # route, relay
     deployment: str = ""
     """The one that is being tried, or that answered."""

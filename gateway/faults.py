@@ -10,8 +10,21 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from gateway.settings import Breaker, Key, Memory, ProviderSettings, Retries, RouteVariant, Settings, Timeouts
+from gateway.guard_faults import guard_faults
+from gateway.settings import (
+    Breaker,
+    Budget,
+    Key,
+    Limit,
+    Memory,
+    ProviderSettings,
+    Retries,
+    RouteVariant,
+    Settings,
+    Timeouts,
+)
 from gateway.yaml_file import Tree, nearest
+from gateway.zones import zone_of
 
 Place = tuple[str, ...]
 """Names from the top of the file down to the value."""
@@ -31,6 +44,8 @@ _CLOUD_SETTINGS = {
 """Which APIs have a setting, and what it looks like."""
 _MOST_ATTEMPTS = 10
 _MOST_DIMENSIONS = 65_536
+_MOST_TOKENS = 10_000_000
+_MOST_PER_MINUTE = 1_000_000_000
 
 
 def faults(settings: Settings, tree: Tree, catalog: Mapping[str, str]) -> Iterator[Fault]:
@@ -47,6 +62,11 @@ def faults(settings: Settings, tree: Tree, catalog: Mapping[str, str]) -> Iterat
     yield from _memory_faults(settings.memory)
     yield from _network_faults(settings)
     yield from _price_faults(settings)
+    yield from guard_faults(settings)
+    for name, limit in settings.limits.items():
+        yield from ((("limits", name, field), what, remedy) for field, what, remedy in limit_faults(limit))
+    for name, budget in settings.budgets.items():
+        yield from ((("budgets", name, field), what, remedy) for field, what, remedy in budget_faults(budget))
 
 
 def _server_faults(settings: Settings) -> Iterator[Fault]:
@@ -155,6 +175,7 @@ def _route_faults(settings: Settings, known: set[str]) -> Iterator[Fault]:
             yield from _model_faults(deployment.model, at, known)
             if not 0 <= deployment.weight < math.inf:
                 yield (*at[:-1], "weight"), "below zero", "Choose 0 or more."
+        yield from _reserve_faults(route.max_output_reserve, place)
         for field in ("context_window_fallback", "content_filter_fallback"):
             if model := getattr(route, field):
                 yield from _model_faults(model, (*place, field), known)
@@ -165,6 +186,12 @@ def _route_faults(settings: Settings, known: set[str]) -> Iterator[Fault]:
         if route.timeouts is not None:
             yield from _timeout_faults(route.timeouts, (*place, "timeouts"))
         yield from _care_faults(route.retries, route.breaker, place)
+
+
+def _reserve_faults(tokens: int, place: Place) -> Iterator[Fault]:
+    if not 0 <= tokens <= _MOST_TOKENS:
+        remedy = f"Choose up to {_MOST_TOKENS}, or 0 for what the budgets say."
+        yield (*place, "max_output_reserve"), "not a number of tokens", remedy
 
 
 def _variant_faults(variant: RouteVariant, place: Place, known: set[str]) -> Iterator[Fault]:
@@ -239,14 +266,15 @@ def _network_faults(settings: Settings) -> Iterator[Fault]:
     if settings.clickhouse.url and not _is_http(url):
         yield ("clickhouse", "url"), "not an HTTP URL", "Write `http://user:password@host:8123/database`."
     control = settings.control
-    if control.url and _split(control.url).scheme not in ("postgresql", "postgres"):
-        yield (
-            ("control", "url"),
-            "not a Postgres URL",
-            "Write `postgresql://user:password@host:5432/database`.",
-        )
+    servers = {("control", "url"): control.url, ("memory", "ledger_url"): settings.memory.ledger_url}
+    for place, server in servers.items():
+        if server and _split(server).scheme not in ("postgresql", "postgres"):
+            yield place, "not a Postgres URL", "Write `postgresql://user:password@host:5432/database`."
     if not 1 <= control.max_stale_s < math.inf:
         yield ("control", "max_stale_s"), "not a time span", "Write seconds, at least 1."
+    redis = _split(settings.redis.url)
+    if settings.redis.url and redis.scheme not in ("redis", "rediss", "unix", "redis+sentinel"):
+        yield ("redis", "url"), "not a URL of Redis", "Write `redis://user:password@host:6379/0`."
     for name in ("https_proxy", "http_proxy"):
         proxy = getattr(settings.network, name)
         # curl and everybody after it take `host:port` as well.
@@ -270,6 +298,47 @@ def _price_faults(settings: Settings) -> Iterator[Fault]:
                 if not _is_price(text):
                     remedy = 'Write dollars per million tokens: "2.50".'
                     yield ("prices", model, *place, name), "not a price", remedy
+
+
+def limit_faults(limit: Limit) -> Iterator[tuple[str, str, str]]:
+    """Yield what is wrong with a limit: the field, what, and the remedy."""
+    for name in ("rpm", "tpm", "concurrency", "burst"):
+        if not 0 <= getattr(limit, name) <= _MOST_PER_MINUTE:
+            yield name, "out of range", f"Choose 0 (no limit of this kind) to {_MOST_PER_MINUTE}."
+    if not (limit.rpm or limit.tpm or limit.concurrency):
+        yield "rpm", "limits nothing", "Set rpm, tpm or concurrency."
+    if limit.burst and not limit.rpm:
+        yield "burst", "given without rpm", "Set rpm, too: the rate that such a burst is above."
+    for name in ("keys", "users", "teams", "models", "routes"):
+        if any(not pattern.strip() for pattern in getattr(limit, name)):
+            yield name, "an empty pattern fits nothing", "Write `*`, or leave the list out."
+
+
+def budget_faults(budget: Budget) -> Iterator[tuple[str, str, str]]:
+    """Yield what is wrong with a budget: the field, what, and the remedy."""
+    amounts = {name: getattr(budget, name) for name in ("soft_usd", "hard_usd")}
+    for name, amount in amounts.items():
+        if amount and not _is_amount(amount):
+            yield name, "not an amount", 'Write dollars with at most nine decimals, as text: "250.00".'
+            return
+    if not any(amounts.values()):
+        yield "hard_usd", "no amount", "Set hard_usd, soft_usd, or both."
+    elif all(amounts.values()) and Decimal(budget.soft_usd) > Decimal(budget.hard_usd):
+        yield "soft_usd", "more than hard_usd", "Choose less: calls are refused before they are warned of."
+    if not budget.match:
+        yield "match", "empty", "Write a pattern; `*` fits all."
+    try:
+        zone_of(budget.zone)
+    except ValueError as error:
+        yield "zone", "not a time zone", f"{error}."
+    if not 1 <= budget.max_output_reserve <= _MOST_TOKENS:
+        yield "max_output_reserve", "not a number of tokens", f"Choose 1 to {_MOST_TOKENS}."
+    if budget.webhook and not _is_http(_split(budget.webhook)):
+        yield "webhook", "not a URL", "Write it like https://hooks.example.com/budgets."
+
+
+def _is_amount(text: str) -> bool:
+    return re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text) is not None
 
 
 def _positive(section: msgspec.Struct, place: Place, *names: str) -> Iterator[Fault]:

@@ -1,7 +1,8 @@
 """`tidegate keys` and `tidegate audit`: who may call, and who changed what.
 
 Everything goes through the admin API: over the hub's own socket, which only this installation's user can open, or, if
-`--url` or `--key` is given, at a gateway's public address with a key that has the scope admin.
+`--url` or `--key` is given, at a gateway's public address with a key that has the scope admin. While the house is
+down the store is opened here, by the same code.
 """
 
 from __future__ import annotations
@@ -39,9 +40,13 @@ KeyOption = Annotated[str, typer.Option("--key", help="A key with the scope admi
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="As `tidegate keys list` shows it.")]
 LimitOption = Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")]
 OwnerOption = Annotated[str | None, typer.Option(help="Who answers for it.")]
+TeamOption = Annotated[str | None, typer.Option(help="Whose limits and budgets count, too.")]
 ScopeOption = Annotated[
     list[str] | None,
-    typer.Option("--scope", help="call, read, write, memory, admin, owner; may be repeated. Default: call."),
+    typer.Option(
+        "--scope",
+        help="call, read, write, memory, admin, owner, view, costs; may be repeated. Default: call.",
+    ),
 ]
 ModelOption = Annotated[
     list[str] | None,
@@ -60,6 +65,9 @@ StaleOption = Annotated[
     str | None,
     typer.Option(help="refuse or serve, when the hub is away for longer than control.max_stale_s."),
 ]
+HashOption = Annotated[
+    str | None, typer.Option("--hash", help="SHA-256 of a secret that was made elsewhere, in hex.")
+]
 ExpiresOption = Annotated[
     str | None, typer.Option("--expires", help="Like 30d, 12h, 2027-01-31 (UTC), or never.")
 ]
@@ -67,10 +75,7 @@ ExpiresOption = Annotated[
 _PATIENCE_S = 30.0
 _WIDE = 160
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_NOT_THERE = (
-    "The house is down, and only its hub changes keys: start `tidegate serve`. Where that is refused because there "
-    "is no key yet, `tidegate key` makes one for the configuration file."
-)
+_DOWN = "The house is down: its store was asked instead. What was changed counts from the next start."
 
 
 class Admin:
@@ -79,7 +84,7 @@ class Admin:
     def __init__(self, locate: Locate, call: Call) -> None:
         self._locate = locate
         self._call = call
-        self._hub: Path | None = None
+        self._house: tuple[Settings, Places] | None = None
         self._caller: Caller | None = None
 
     def aim(self, file: Path | None, data_dir: str | None, url: str, key: str) -> None:
@@ -87,7 +92,7 @@ class Admin:
         if url or key:
             self._caller = self._call(url, key)
         else:
-            self._hub = self._locate(file, data_dir)[1].hub
+            self._house = self._locate(file, data_dir)
 
     def ask(self, method: str, path: str, kind: type[T], body: object | None = None) -> T:
         """Return the answer, or end with what the API complains of. Raises NoAnswer."""
@@ -99,29 +104,49 @@ class Admin:
     def _reply(self, method: str, path: str, body: object | None) -> Reply:
         if self._caller is not None:
             return self._caller.send(method, path, body)
-        assert self._hub is not None, "aim comes first"
+        assert self._house is not None, "aim comes first"
+        settings, places = self._house
         packed = msgspec.json.encode(body) if body is not None else None
         try:
-            status, answer = ask(self._hub, method, path, packed, timeout_s=_PATIENCE_S)
+            status, answer = ask(places.hub, method, path, packed, timeout_s=_PATIENCE_S)
+        except (ConnectionRefusedError, FileNotFoundError):
+            status, answer = _without_hub(settings, places, method, path, packed)
         except OSError as error:
-            raise NoAnswer(_NOT_THERE) from error
+            raise NoAnswer(
+                f"{places.hub}: {error.strerror or error}. Ask as the user who runs it."
+            ) from error
         return Reply(status, {}, answer)
+
+
+def _without_hub(
+    settings: Settings, places: Places, method: str, path: str, body: bytes | None
+) -> tuple[int, bytes]:
+    # Not at the top: only where the house is down is all of the hub's administration needed here.
+    from gateway.processes.hubless import administer  # noqa: PLC0415
+
+    status, answer = administer(settings, places, method, path, body)
+    if method != "GET" and status < 300:
+        sys.stderr.write(f"{_DOWN}\n")
+    return status, answer
+
+
+def group(about: str, locate: Locate, call: Call) -> tuple[typer.Typer, Admin]:
+    """Make a group of commands, and the way they ask."""
+    app = typer.Typer(no_args_is_help=True, help=about)
+    admin = Admin(locate, call)
+
+    @app.callback(help=f"{about} These options stand before the command.")
+    def aim(
+        *, file: ConfigOption = None, data_dir: DataOption = None, url: UrlOption = "", key: KeyOption = ""
+    ) -> None:
+        admin.aim(file, data_dir, url, key)
+
+    return app, admin
 
 
 def key_commands(locate: Locate, call: Call) -> typer.Typer:
     """Make `tidegate keys`."""
-    app = typer.Typer(
-        no_args_is_help=True, help="Keys that are made, changed and ended while the house is up."
-    )
-    admin = Admin(locate, call)
-
-    @app.callback()
-    def keys(
-        *, file: ConfigOption = None, data_dir: DataOption = None, url: UrlOption = "", key: KeyOption = ""
-    ) -> None:
-        """Keys that are made, changed and ended while the house is up. These options stand before the command."""
-        admin.aim(file, data_dir, url, key)
-
+    app, admin = group("Keys that are made, changed and ended at any time.", locate, call)
     _add_making(app, admin)
     _add_showing(app, admin)
     _add_ending(app, admin)
@@ -138,6 +163,7 @@ def _add_making(app: typer.Typer, admin: Admin) -> None:
             str | None, typer.Option(help="Where they are counted. Default: prod.")
         ] = None,
         owner: OwnerOption = None,
+        team: TeamOption = None,
         scope: ScopeOption = None,
         model: ModelOption = None,
         user: UserOption = None,
@@ -146,10 +172,11 @@ def _add_making(app: typer.Typer, admin: Admin) -> None:
         store: StoreOption = None,
         when_stale: StaleOption = None,
         expires: ExpiresOption = None,
+        hashed: HashOption = None,
     ) -> None:
         """Make a key: printed once here, kept nowhere."""
-        given = _given(owner, scope, model, user, surface, memory, store, when_stale, expires)
-        place = {"name": name, "project": project, "environment": environment}
+        given = _given(owner, team, scope, model, user, surface, memory, store, when_stale, expires)
+        place = {"name": name, "project": project, "environment": environment, "hash": hashed}
         body = {field: value for field, value in {**place, **given}.items() if value is not None}
         _print_issued(admin.ask("POST", "/api/keys", IssuedKey, body))
 
@@ -161,19 +188,20 @@ def _add_showing(app: typer.Typer, admin: Admin) -> None:
         project: Annotated[str, typer.Option(help="Only of this project.")] = "",
         environment: Annotated[str, typer.Option(help="Only of this environment.")] = "",
         owner: Annotated[str, typer.Option(help="Only of this owner.")] = "",
+        team: Annotated[str, typer.Option(help="Only of this team.")] = "",
         limit: LimitOption = 100,
     ) -> None:
         """List keys, newest first, without their secrets."""
-        query = {"project": project, "environment": environment, "owner": owner, "limit": limit}
-        page = admin.ask("GET", f"/api/keys?{urlencode(query)}", KeyPage)
-        _console().print(_keys_table(page.keys), soft_wrap=True)
+        query = {"project": project, "environment": environment, "owner": owner, "team": team}
+        page = admin.ask("GET", f"/api/keys?{urlencode({**query, 'limit': limit})}", KeyPage)
+        console().print(_keys_table(page.keys), soft_wrap=True)
         if page.next_before:
-            _console().print("There are more: raise --limit, or name a project.")
+            console().print("There are more: raise --limit, or name a project.")
 
     @app.command()
     def show(key_id: IdArgument) -> None:
         """Show what a key may do."""
-        _console().print(_key_table(admin.ask("GET", _path(key_id), KeyAnswer)), soft_wrap=True)
+        console().print(_key_table(admin.ask("GET", _path(key_id), KeyAnswer)), soft_wrap=True)
 
     @app.command()
     def change(
@@ -181,6 +209,7 @@ def _add_showing(app: typer.Typer, admin: Admin) -> None:
         *,
         name: Annotated[str | None, typer.Option(help="What lists call it.")] = None,
         owner: OwnerOption = None,
+        team: TeamOption = None,
         scope: ScopeOption = None,
         model: ModelOption = None,
         user: UserOption = None,
@@ -191,12 +220,12 @@ def _add_showing(app: typer.Typer, admin: Admin) -> None:
         expires: ExpiresOption = None,
     ) -> None:
         """Change what a key may do; `--model '*'` and the like allow all again."""
-        body = _given(owner, scope, model, user, surface, memory, store, when_stale, expires)
+        body = _given(owner, team, scope, model, user, surface, memory, store, when_stale, expires)
         if name is not None:
             body["name"] = name
         if not body:
             fail("Say what shall be different: `tidegate keys change --help`.")
-        _console().print(_key_table(admin.ask("PATCH", _path(key_id), KeyAnswer, body)), soft_wrap=True)
+        console().print(_key_table(admin.ask("PATCH", _path(key_id), KeyAnswer, body)), soft_wrap=True)
 
 
 def _add_ending(app: typer.Typer, admin: Admin) -> None:
@@ -207,9 +236,10 @@ def _add_ending(app: typer.Typer, admin: Admin) -> None:
         overlap: Annotated[
             str, typer.Option(help="How long the former secret still counts, like 24h; 0s ends it now.")
         ] = "24h",
+        hashed: HashOption = None,
     ) -> None:
         """Give a key another secret: printed once here, kept nowhere."""
-        body = {"overlap_s": _duration("--overlap", overlap)}
+        body = {"overlap_s": _duration("--overlap", overlap), "hash": hashed or ""}
         _print_issued(admin.ask("POST", f"{_path(key_id)}/rotate", IssuedKey, body))
 
     @app.command()
@@ -238,13 +268,14 @@ def audit_command(app: typer.Typer, locate: Locate, call: Call) -> None:
         table = Table("", "when", "who", "what", "to", "project", "details", box=None, header_style="dim")
         for line in page.lines:
             details = msgspec.json.encode(line.details).decode() if line.details else ""
-            words = (_when(line.at), line.actor, line.action, line.target, line.project, details)
+            words = (when(line.at), line.actor, line.action, line.target, line.project, details)
             table.add_row(str(line.revision), *map(escape, words))
-        _console().print(table, soft_wrap=True)
+        console().print(table, soft_wrap=True)
 
 
 def _given(
     owner: str | None,
+    team: str | None,
     scope: list[str] | None,
     model: list[str] | None,
     user: list[str] | None,
@@ -257,6 +288,7 @@ def _given(
     """Return the fields of the API that were told."""
     told = {
         "owner": owner,
+        "team": team,
         "scopes": scope,
         "models": model,
         "users": user,
@@ -296,9 +328,11 @@ def _path(key_id: str) -> str:
 
 
 def _print_issued(key: IssuedKey) -> None:
-    lines = [key.key, "", f"Keep it: it is not shown again. Its id is {key.id}, its name {key.name}."]
+    kept = "Keep it: it is not shown again. " if key.key else ""
+    lines = [key.key, ""] if key.key else []
+    lines.append(f"{kept}Its id is {key.id}, its name {key.name}.")
     lines += [
-        f"The former secret {former.prefix}... counts until {_when(former.until)}." for former in key.former
+        f"The former secret {former.prefix}... counts until {when(former.until)}." for former in key.former
     ]
     print("\n".join(lines))  # noqa: T201 - what was asked for
 
@@ -308,7 +342,7 @@ def _keys_table(keys: list[KeyAnswer]) -> Table:
         "id", "name", "secret", "state", "project", "environment", "owner", "scopes", "expires", box=None
     )
     for key in keys:
-        expires = _when(key.expires_at) if key.expires_at else ""
+        expires = when(key.expires_at) if key.expires_at else ""
         words = (key.id, key.name, f"{key.prefix}...", key.state, key.project, key.environment, key.owner)
         table.add_row(*map(escape, words), ", ".join(key.scopes), expires)
     return table
@@ -323,10 +357,10 @@ def _key_table(key: KeyAnswer) -> Table:
 
 def _words(name: str, value: object) -> str:
     if isinstance(value, datetime):
-        return _when(value)
+        return when(value)
     if name == "former":
         return (
-            ", ".join(f"{one.prefix}... until {_when(one.until)}" for one in cast("list[Any]", value))
+            ", ".join(f"{one.prefix}... until {when(one.until)}" for one in cast("list[Any]", value))
             or "none"
         )
     if isinstance(value, tuple):
@@ -334,9 +368,11 @@ def _words(name: str, value: object) -> str:
     return "never" if value is None else str(value)
 
 
-def _when(moment: datetime) -> str:
+def when(moment: datetime) -> str:
+    """Return a moment as these lists show it."""
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _console() -> Console:
+def console() -> Console:
+    """Return where to print: a pipe has no edge."""
     return Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)

@@ -50,6 +50,7 @@ class KeyRow(msgspec.Struct, frozen=True, array_like=True):
     revoked: bool
     secrets: tuple[tuple[bytes, int], ...]
     """SHA-256 of each, and when it ends in microseconds; 0: never."""
+    team: str = ""
 
 
 class Position(msgspec.Struct, frozen=True):

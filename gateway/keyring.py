@@ -138,6 +138,7 @@ def _principal(chain: _Chain, row: KeyRow, ends_us: int) -> Principal:
         project=one(row.project),
         environment=one(row.environment),
         owner=one(row.owner),
+        team=one(row.team),
         scopes=one(row.scopes),
         models=one(row.models),
         users=one(row.users),

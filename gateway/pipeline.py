@@ -5,15 +5,21 @@ from __future__ import annotations
 from gateway.asgi import JSON_TYPE, Client, Headers
 from gateway.errors import GatewayError, Refused
 from gateway.exchange import Exchange
+from gateway.stages.budget import BudgetStage
+from gateway.stages.cache import AnswerCache
+from gateway.stages.guardrails import Guardrails
 from gateway.stages.identity import adopt_claims
 from gateway.stages.kept import KeptStage
+from gateway.stages.limits import LimitStage
 from gateway.stages.memory import MemoryStage
 from gateway.stages.meter import Meter
+from gateway.stages.owned import OwnedStage
 from gateway.stages.passing import Passing
 from gateway.stages.permit import permit
 from gateway.stages.record import Recorder
 from gateway.stages.route import Router
 from gateway.wire.base import Wire
+from gateway.wire.owned_things import may_name
 
 
 class Pipeline:
@@ -27,14 +33,24 @@ class Pipeline:
         *,
         kept: KeptStage,
         passing: Passing,
+        owned: OwnedStage,
+        limits: LimitStage,
+        guardrails: Guardrails,
+        cache: AnswerCache,
         memory: MemoryStage,
+        budgets: BudgetStage,
         router: Router,
         meter: Meter,
         recorder: Recorder,
     ) -> None:
         self._kept = kept
         self._passing = passing
+        self._owned = owned
+        self._limits = limits
+        self._guardrails = guardrails
+        self._cache = cache
         self._memory = memory
+        self._budgets = budgets
         self._router = router
         self._meter = meter
         self._recorder = recorder
@@ -54,16 +70,30 @@ class Pipeline:
             else:
                 plan = by_model(exchange)
             permit(exchange, plan)
+            if exchange.place is not None or may_name(exchange.body):
+                await self._owned.admit(exchange, plan)
+            await self._limits.reserve(exchange, plan)
+            if guards := self._guardrails.of(exchange):
+                await self._guardrails.check(exchange, guards)
             await self._memory.recall(exchange)
+            self._budgets.apply(exchange)
+            rule = self._cache.rule(exchange)
+            kept = await self._cache.find(exchange, rule, guards) if rule is not None else None
             self._recorder.open(exchange)
-            await self._router.answer(exchange, plan, opened=self._memory.confirm)
+            if kept is not None:
+                await self._cache.answer(exchange, kept)
+            else:
+                await self._router.answer(exchange, plan, opened=self._memory.confirm)
         except GatewayError as error:
             exchange.error = error
             stream = exchange.peek is not None and exchange.peek.stream
             await refuse(exchange.client, exchange.wire, error, stream=stream)
         finally:
             self._meter.settle(exchange)
+            self._limits.settle(exchange)
+            self._budgets.settle(exchange)
             self._recorder.settle(exchange)
+            self._cache.keep(exchange)
 
 
 async def refuse(client: Client, wire: Wire, error: GatewayError, *, stream: bool = False) -> None:

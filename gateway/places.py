@@ -37,6 +37,16 @@ class Places(msgspec.Struct, frozen=True):
         return self.data / "responses.sqlite"
 
     @property
+    def owned(self) -> Path:
+        """Whose the files and batches are that providers keep."""
+        return self.data / "owned.sqlite"
+
+    @property
+    def cache(self) -> Path:
+        """Answers that are given again."""
+        return self.data / "cache.sqlite"
+
+    @property
     def forgotten(self) -> Path:
         """Digests of users who were erased."""
         return self.data / "forgotten.json"
@@ -60,6 +70,11 @@ class Places(msgspec.Struct, frozen=True):
     def keys(self) -> Path:
         """The same as workers know it while there is no hub, sealed."""
         return self.data / "keys.sealed"
+
+    @property
+    def rules(self) -> Path:
+        """The rules that workers follow, as the hub last told them: one file of each kind."""
+        return self.data / "rules"
 
     @property
     def state(self) -> Path:

@@ -6,13 +6,16 @@ from typing import Literal, get_args
 
 import msgspec
 
-Scope = Literal["call", "read", "write", "memory", "admin", "owner"]
-"""What a key opens: calls of models; what is recorded of its project; bringing and erasing records; memories; the
-keys of its project; those of all projects."""
+Scope = Literal["call", "read", "write", "memory", "admin", "owner", "view", "costs"]
+"""What a key opens: calls of models; all that is recorded of its project; bringing and erasing records; memories; the
+administration of its project; that of all projects; each call without what was said; sums of money and tokens."""
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 USUAL_SCOPES: tuple[Scope, ...] = ("call", "read", "write", "memory")
 """Of keys in the configuration file that name none."""
+
+PERSON_ID = "person_"
+"""How the key ids of people begin who are signed in; their `owner` is then their e-mail address."""
 
 Memory = Literal["on", "read", "write", "off"]
 Store = Literal["full", "metadata", "none"]
@@ -31,6 +34,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     open: bool = False
     """Nobody issued this key: the installation takes any, as it listens on this machine only."""
     owner: str = ""
+    """Who answers for it."""
+    team: str = ""
     scopes: tuple[Scope, ...] = USUAL_SCOPES
     models: tuple[str, ...] = ()
     """Names of routes, or `provider/model`."""
@@ -46,3 +51,5 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Goes on to count when the hub has not been heard for `control.max_stale_s`."""
     stale: bool = False
     """That is so now."""
+    internal: bool = False
+    """The house asks itself, on behalf of a user: outside what limits clients, inside budgets."""

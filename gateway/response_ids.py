@@ -18,6 +18,9 @@ CLAIM = "response.claim"
 DROP = "response.drop"
 """Takes a `Name` whose response was deleted."""
 
+DERIVED = "thread_derived_from"
+"""Property of calls whose thread was named by us."""
+
 
 class Name(msgspec.Struct, frozen=True, kw_only=True):
     """An id means something only to the project and environment that it was made for."""
@@ -40,6 +43,8 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """It runs in the background: what it used is known only to who fetches it when it is done."""
     held: bytes = b""
     """A `Held`, packed, if no provider keeps the response."""
+    shown: tuple[str, ...] = ()
+    """Ids of the memories that its provider has been sent up to it."""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.principal import USUAL_SCOPES, Scope, Store
 from gateway.principal import Memory as MemorySwitch
+from gateway.roles import Role
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,6 +50,9 @@ class Key(Section, frozen=True):
     hash: str
     project: str = "default"
     environment: str = "prod"
+    owner: str = ""
+    """Who answers for it."""
+    team: str = ""
     store: Store = "full"
     scopes: tuple[Scope, ...] = USUAL_SCOPES
     """What it opens."""
@@ -173,6 +177,10 @@ class Route(Section, frozen=True):
     """Send a comment into a stream that has been silent for so long; 0: never."""
     variants: dict[str, RouteVariant] = {}
     """By name. Each thread (else user, else call) gets one, always the same; which one is on the record."""
+    max_output_reserve: int = 0
+    """Tokens: the longest answer under hard budgets, if that is less than theirs; 0: theirs."""
+    memory: MemoryDefault = ""
+    """Instead of `memory.default`."""
     drop_unsupported: bool = False
     """Leave out what a provider of another API has no place for, and tell the client, instead of refusing the call."""
 
@@ -239,7 +247,22 @@ class Memory(Section, frozen=True):
     deadline_ms: int = 250
     """A recall that takes longer is given up, and the call goes on without."""
     budget_tokens: int = 900
+    profile_tokens: int = 300
+    """Of what introduces the user at the beginning of a conversation; 0: nothing does."""
+    model: str = ""
+    """What reads conversations: `provider/model` or a route; empty: they are kept word for word, and rules read them."""
+    instructions: str = ""
+    """What that model is told besides."""
+    upkeep: bool = True
+    """Merge, weigh and summarise what is remembered while nobody asks."""
+    vision_model: str = ""
+    """What describes pictures in them; empty: nothing does."""
     embedder: Embedder = Embedder()
+    ledger_url: str = ""
+    """`postgresql://...` of a server that has the ledger; empty: a file in the data folder."""
+    qdrant_url: str = ""
+    """Of a server that keeps the index; empty: it lies beside the ledger."""
+    qdrant_api_key: str = ""
 
 
 class Network(Section, frozen=True):
@@ -250,6 +273,34 @@ class Network(Section, frozen=True):
     no_proxy: str = ""
     ca_file: str = ""
     """Default: SSL_CERT_FILE, else the system's."""
+
+
+Per = Literal["key", "user", "team", "project"]
+Period = Literal["day", "week", "month", "total"]
+WhenAway = Literal["", "allow", "refuse"]
+
+
+class Budget(Section, frozen=True):
+    """What each key, user, team or project that fits may spend in a calendar window. Dollars, as text."""
+
+    per: Per = "project"
+    match: str = "*"
+    """A pattern like `ci-*`. Each that fits has the whole amount for itself."""
+    project: str = ""
+    """Only calls of this project count; empty: of all."""
+    window: Period = "month"
+    zone: str = "UTC"
+    """Whose calendar the windows follow: a name like `Europe/Berlin`."""
+    soft_usd: str = ""
+    """From here on calls go on with a warning, and the webhook is told."""
+    hard_usd: str = ""
+    """A call that might cost more than is left of this is refused."""
+    max_output_reserve: int = 4096
+    """Tokens: the longest answer under a hard budget; written into requests that ask for more, or set no limit."""
+    when_away: WhenAway = ""
+    """What becomes of calls while the hub or its database is away; empty: `refuse` if there is a hard amount."""
+    webhook: str = ""
+    """Told by POST that a threshold was reached, once in each window."""
 
 
 class PriceRates(Section, frozen=True):
@@ -280,6 +331,129 @@ class PriceOverride(PriceRates, frozen=True):
     """Other tiers than the standard one, by the name in the provider's answer (`flex`, `priority`)."""
 
 
+LimitedBy = Literal["key", "user", "team", "project", "model", "route"]
+
+
+class Limit(Section, frozen=True):
+    """How much the calls that fit may take of the gateway; 0: no limit of this kind."""
+
+    per: tuple[LimitedBy, ...] = ()
+    """Each of these, or of their combinations, has all of it for itself; empty: all calls that fit share it."""
+    project: str = ""
+    """Only calls of this project count; empty: of all."""
+    keys: tuple[str, ...] = ()
+    """Patterns like `ci-*`; empty: all. So for the others. Calls without a user count as one user's."""
+    users: tuple[str, ...] = ()
+    teams: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    """`provider/model`; for calls of a route its name."""
+    routes: tuple[str, ...] = ()
+    rpm: int = 0
+    """Requests in any minute."""
+    tpm: int = 0
+    """Tokens in any minute, in and out; estimated before a call, corrected after it."""
+    concurrency: int = 0
+    """Calls at once."""
+    burst: int = 0
+    """Above 0 requests are spread evenly over the minute, and so many may come at once."""
+    when_away: Literal["allow", "refuse"] = "allow"
+    """What becomes of calls while whoever counts, the hub or Redis, is away."""
+
+
+class Redis(Section, frozen=True):
+    """Counts limits for the workers of several hosts."""
+
+    url: str = ""
+    """`redis://user:password@host:6379/0`, `rediss://`, `unix://` or `redis+sentinel://host:26379,host:26379/name/0`;
+    empty: the hub counts, or the only worker."""
+
+
+GuardedWhen = Literal["request", "answer"]
+
+
+class Guardrail(Section, frozen=True):
+    """One thing to look for in the words of calls, and what is done about it; they run in the order of the list."""
+
+    name: str
+    check: Literal["secrets", "pii", "words", "prompt_tokens", "tools", "http"]
+    when: tuple[GuardedWhen, ...] = ("request", "answer")
+    """In what the client says, and in what it is answered; `prompt_tokens` and `tools` know requests only."""
+    action: Literal["block", "redact", "flag"] = "block"
+    """Refuse the call, put a mark in the place of what was found, or only note it on the record."""
+    on_error: Literal["refuse", "allow"] = "refuse"
+    """What becomes of a call that could not be checked."""
+    keys: tuple[str, ...] = ()
+    """Patterns of the keys it holds for; empty: all. So for projects and routes."""
+    projects: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    """Names of routes, or models as they are asked for."""
+    kinds: tuple[Literal["email", "phone", "card", "iban", "national_id"], ...] = ()
+    """Of `pii`; empty: all."""
+    words: tuple[str, ...] = ()
+    """Of `words`: words and phrases, whatever their case."""
+    patterns: tuple[str, ...] = ()
+    """Of `words`: regular expressions of RE2."""
+    max_tokens: int = 0
+    """Of `prompt_tokens`, estimated."""
+    tools: tuple[str, ...] = ()
+    """Of `tools`: patterns of the names that a call may offer."""
+    url: str = ""
+    """Of `http`: where texts are sent."""
+    headers: dict[str, str] = {}
+    timeout_s: float = 2
+
+
+class Oidc(Section, frozen=True):
+    """An OpenID Connect issuer that may say who somebody is."""
+
+    issuer: str = ""
+    """As it calls itself; empty: none."""
+    client_id: str = ""
+    client_secret: str = ""
+    redirect_url: str = ""
+    """The address of this gateway's `/sign-in/callback`, as the issuer knows it."""
+    scopes: tuple[str, ...] = ("openid", "email", "profile")
+    roles_claim: str = "groups"
+    """Which claim of the id token holds what `roles` names."""
+    roles: dict[str, dict[str, Role]] = {}
+    """Roles by project, `*` for all, by a value of that claim. Empty: people are made here, and only let in there."""
+
+
+class SignIn(Section, frozen=True):
+    """How people get in, beside their passwords."""
+
+    oidc: Oidc = Oidc()
+
+
+class CacheRule(Section, frozen=True):
+    """Calls whose answers are kept for the next that asks the same."""
+
+    routes: tuple[str, ...] = ()
+    """Patterns of routes, or of models as they are asked for; empty: all. So for keys and projects."""
+    keys: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
+    ttl_s: float = 3600
+    default: Literal["on", "off"] = "on"
+    """For calls that do not say: `x-tidegate-cache`."""
+
+
+class Cache(Section, frozen=True):
+    """Answers that are given again to who asks exactly the same in the same project and environment."""
+
+    rules: tuple[CacheRule, ...] = ()
+    """The first that fits holds; without one nothing is kept."""
+    max_mb: int = 256
+    """On the disk; the oldest go first."""
+    max_answer_kb: int = 256
+
+
+class Encryption(Section, frozen=True):
+    """What is sealed before it is written, under the master key (TIDEGATE_MASTER_KEY, or a file in the data folder)."""
+
+    projects: tuple[str, ...] = ()
+    """Patterns of the projects whose words are."""
+
+
 class Settings(Section, frozen=True):
     """Everything."""
 
@@ -295,8 +469,17 @@ class Settings(Section, frozen=True):
     journal: Journal = Journal()
     clickhouse: ClickHouse = ClickHouse()
     control: Control = Control()
+    sign_in: SignIn = SignIn()
     retention: Retention = Retention()
     memory: Memory = Memory()
     network: Network = Network()
+    guardrails: tuple[Guardrail, ...] = ()
+    cache: Cache = Cache()
+    encryption: Encryption = Encryption()
+    budgets: dict[str, Budget] = {}
+    """By name."""
+    limits: dict[str, Limit] = {}
+    """By name."""
+    redis: Redis = Redis()
     prices: dict[str, PriceOverride] = {}
     """By `provider/model`, or `provider/*` for all others; they win over every table."""

@@ -26,9 +26,10 @@ Allow = Callable[[Headers, bytes], Headers | None]
 _CONNECT_S = 10.0
 
 
-def splice_to(path: Path, allow: Allow) -> type[asyncio.Protocol]:
+def splice_to(path: Path, allow: Allow) -> type[Splice]:
     """Return the class to give to uvicorn's `Config(ws=...)`: every upgrade goes to the socket at `path`."""
-    return type("ConfiguredSplice", (Splice,), {"path": str(path), "allow": staticmethod(allow)})
+    given = {"path": str(path), "allow": staticmethod(allow), "everyone": set()}
+    return type("ConfiguredSplice", (Splice,), given)
 
 
 class Splice(asyncio.Protocol):
@@ -36,6 +37,8 @@ class Splice(asyncio.Protocol):
 
     path: str
     allow: Allow
+    everyone: set[Splice]
+    """Those that are open."""
 
     def __init__(
         self,
@@ -49,6 +52,22 @@ class Splice(asyncio.Protocol):
         self._behind: _Behind | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._early: list[bytes] = []
+        self._asked: tuple[Headers, bytes] = ([], b"")
+        """The handshake's headers and path."""
+
+    @classmethod
+    def check_again(cls) -> None:
+        """Hang up on those that would not be let in any more."""
+        for one in list(cls.everyone):
+            if not one.still_allowed():
+                one.hang_up()
+
+    def still_allowed(self) -> bool:
+        """Whether this handshake would be answered now as it was then."""
+        try:
+            return self.allow(*self._asked) is not None
+        except GatewayError:
+            return False
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -67,6 +86,7 @@ class Splice(asyncio.Protocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
+        self.everyone.discard(self)
         if self._connecting is not None:
             self._connecting.cancel()
         if self._behind is not None:
@@ -109,14 +129,16 @@ class Splice(asyncio.Protocol):
     def _handshake(self, request: bytes) -> None:
         assert self._client is not None
         first, headers = _parse(request)
+        self._asked = headers, first.split(b" ")[1]
         try:
-            added = self.allow(headers, first.split(b" ")[1])
+            added = self.allow(*self._asked)
         except GatewayError as error:
             self._refuse(error)
             return
         if added is None:
             self._refuse(Forbidden("this WebSocket may not be opened from here"))
             return
+        self.everyone.add(self)
         peer = self._client.get_extra_info("peername")
         scheme = b"https" if self._client.get_extra_info("sslcontext") else b"http"
         address = str(peer[0]).encode() if isinstance(peer, tuple) else b"unknown"

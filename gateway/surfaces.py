@@ -80,7 +80,9 @@ _EXACT = {
 }
 
 
-_GEMINI_HOMES = ("/v1beta/", "/v1alpha/", "/gemini/", "/api/google/gemini/", "/upload/", "/download/")
+_GEMINI_HOMES = (
+    "/v1beta/", "/v1alpha/", "/gemini/", "/api/google/gemini/", "/upload/", "/download/", "/ws/google."
+)  # fmt: skip
 _GEMINI_PATH = re.compile(
     r"(?:/gemini|/api/google/gemini)?(?:/v1(?:beta|alpha)?)?/(?:models/(?P<model>.+)|(?P<tuned>tunedModels/.+))"
     r":(?P<method>\w+)"
@@ -133,6 +135,23 @@ def find_kept(method: str, path: str) -> Surface | None:
     found = _KEPT_PATH.fullmatch(path)
     wire = KEPT.get((method, found[2] or "")) if found is not None else None
     return Surface(wire, found[1], method) if found is not None and wire is not None else None
+
+
+_MODEL = re.compile(rb"(?:\A|&)model=([^&]+)")
+
+
+def find_socket(raw_path: bytes, query: bytes = b"") -> Surface | None:
+    """Return what is passed on over a WebSocket, if a provider takes one at this path."""
+    place = passthrough_paths.find_socket(raw_path.decode("ascii"))
+    if place is None:
+        return None
+    named = _MODEL.search(query)
+    return Surface(wire_of(place), unquote(named[1].decode()) if named is not None else "", "GET", place)
+
+
+def is_socket(target: bytes) -> bool:
+    """Say whether a provider takes a WebSocket at this path and query."""
+    return target.isascii() and passthrough_paths.find_socket(target.partition(b"?")[0].decode()) is not None
 
 
 def find_passed(method: str, raw_path: bytes, headers: Mapping[bytes, bytes]) -> Surface | None:

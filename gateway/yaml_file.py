@@ -178,9 +178,12 @@ class _Reader:
         if text is None:
             return _WRONG
         value: object = text
-        # A choice is compared as written, or YAML 1.1 would read `off` as false. What a variable holds is
-        # text where text is wanted (a key made of digits), and elsewhere read again (`port: ${PORT}`).
-        as_written = inspect.LiteralType if not replaced else (inspect.LiteralType, inspect.StrType)
+        # A choice is compared as written, or YAML 1.1 would read `off` as false; a moment is read by whoever wants
+        # one. What a variable holds is text where text is wanted (a key made of digits), and elsewhere read again
+        # (`port: ${PORT}`).
+        as_written: tuple[type[inspect.Type], ...] = (inspect.LiteralType, inspect.DateTimeType)
+        if replaced:
+            as_written = (*as_written, inspect.StrType)
         if not isinstance(shape, as_written):
             value = self._construct(self._tag(node, text, replaced=replaced), text)
         if not _fits(value, shape):

@@ -17,7 +17,7 @@ from typing_extensions import override
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gateway.asgi import Client, Headers
+from gateway.asgi import Client, Headers, Taker
 from gateway.errors import BadRequest, GatewayError, TooSlow
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ class Connection(asyncio.Protocol):
     max_header_bytes = 65_536
     render: Callable[[GatewayError], bytes]
     """Turns an error that no endpoint saw into a body; set by `connection_class`."""
+    upgrades: Callable[[bytes], bool]
+    """Says whether a WebSocket to this target is the application's; the others are handed over at once."""
 
     everyone: ClassVar[set[Connection]] = set()
     """Every open connection of the class."""
@@ -76,6 +78,9 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers: Headers = []
         self._upgrade: bytes | None = None
+        self._upgrading: Client | None = None
+        """What comes is no HTTP any more: it is what this one asked for."""
+        self._taker: Taker | None = None
         self._arriving: Client | None = None
         """The request whose body is not complete."""
         self._active: Client | None = None
@@ -107,6 +112,10 @@ class Connection(asyncio.Protocol):
     @override
     def data_received(self, data: bytes) -> None:
         if self._refused:
+            return
+        if self._upgrading is not None:
+            if self._upgrading.take(data) > MUCH:
+                self._pause_reading()
             return
         self._feed(data)
         if self._queue:
@@ -155,7 +164,9 @@ class Connection(asyncio.Protocol):
                 return
         self._unused_bytes = 0
         parser = self._parser
-        if parser.should_upgrade() and self._is_for_websocket(headers):
+        upgrade = parser.should_upgrade() and self._is_for_websocket(headers)
+        ours = upgrade and self.upgrades(url)
+        if upgrade and not ours:
             lines = [b"%b: %b\r\n" % pair for pair in headers]
             self._upgrade = b"".join([parser.get_method(), b" ", url, b" HTTP/1.1\r\n", *lines, b"\r\n"])
             return
@@ -165,8 +176,9 @@ class Connection(asyncio.Protocol):
             url,
             headers,
             modern=parser.get_http_version() == "1.1",
-            keep_alive=parser.should_keep_alive(),
+            keep_alive=parser.should_keep_alive() and not ours,
         )
+        client.upgrade = ours
         self._arriving = client
         if self._active is None:
             self._start(client)
@@ -191,7 +203,9 @@ class Connection(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """Close, but first answer what was asked."""
-        if self._active is None:
+        if self._taker is not None:
+            self._taker.shutdown()
+        elif self._active is None:
             self.transport.close()
         else:
             (self._queue[-1] if self._queue else self._active).keep_alive = False
@@ -250,7 +264,17 @@ class Connection(asyncio.Protocol):
     def cut(self) -> None:
         """Close after what was written, without the end the answer still lacks."""
         self._active = None
+        if self._taker is not None:
+            self._connections.discard(self)
         self.transport.close()
+
+    def hand_over(self, taker: Taker) -> None:
+        """Let another protocol have the connection; uvicorn goes on to know it by this one until its call is over."""
+        self._taker, self._refused = taker, True
+        self.everyone.discard(self)
+        self.transport.set_protocol(cast("asyncio.BaseProtocol", taker))
+        taker.connection_made(self.transport)
+        self.resume_reading()
 
     def _next(self) -> None:
         if self._queue:
@@ -288,6 +312,10 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade as stop:
             if self._upgrade is not None:
                 self._hand_over(self._upgrade)
+            elif self._active is not None and self._active.upgrade:
+                self._upgrading = self._active
+                if rest := data[stop.args[0] :]:
+                    self._upgrading.take(rest)
             elif rest := data[stop.args[0] :]:  # to another protocol than ours: it stays HTTP
                 self._unused_bytes = 0
                 self._feed(rest)
@@ -354,12 +382,22 @@ class Connection(asyncio.Protocol):
         self.linger()
 
 
-def connection_class(*, max_header_bytes: int, render: Callable[[GatewayError], bytes]) -> type[Connection]:
+def connection_class(
+    *,
+    max_header_bytes: int,
+    render: Callable[[GatewayError], bytes],
+    upgrades: Callable[[bytes], bool] = lambda _: False,
+) -> type[Connection]:
     """Return the protocol class to give to uvicorn's `Config(http=...)`."""
     return type(
         "ConfiguredConnection",
         (Connection,),
-        {"max_header_bytes": max_header_bytes, "render": staticmethod(render), "everyone": set()},
+        {
+            "max_header_bytes": max_header_bytes,
+            "render": staticmethod(render),
+            "upgrades": staticmethod(upgrades),
+            "everyone": set(),
+        },
     )
 
 

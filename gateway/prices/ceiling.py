@@ -20,8 +20,8 @@ _OUTSIDE = BytesAhoCorasick(
     matchkind=MatchKind.LeftmostFirst,
 )
 """What a body says that has the model read more than stands in it: by address, by id, or from the web."""
-_MOST_OUT = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
-_TIMES = ("n", "best_of", "candidateCount")
+_MOST_OUT = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens"})
+_TIMES = frozenset({"n", "best_of", "candidateCount"})
 
 
 def ceiling(rows: Iterable[PriceRow], at_us: int) -> tuple[int, int, int] | None:
@@ -53,14 +53,21 @@ def upper_bound(
 
     No tokenizer makes more than one token of a byte. `answers`: the model writes text, not vectors.
     """
-    tokens_out = 0
-    if answers:
-        limits = [limit for name in _MOST_OUT if isinstance(limit := parameters.get(name), int)]
-        if not limits:
-            return None
-        times = [most for name in _TIMES if isinstance(most := parameters.get(name), int)]
-        tokens_out = max(limits) * max(1, *times) if times else max(limits)
+    tokens_out = most_out(parameters) if answers else 0
+    if tokens_out is None:
+        return None
     if _OUTSIDE.find_matches_as_indexes(body):
         return None
     tokens_in, per_out, per_call = rates
     return -(-(len(body) * tokens_in + tokens_out * per_out + per_call) // _MILLION)
+
+
+def most_out(parameters: Mapping[str, bool | int | float | str]) -> int | None:
+    """Return the most tokens that all answers to a request may have; None if it sets no limit."""
+    most = times = -1
+    for name, value in parameters.items():
+        if name in _MOST_OUT and isinstance(value, int):
+            most = max(most, value)
+        elif name in _TIMES and isinstance(value, int):
+            times = max(times, value)
+    return None if most < 0 else most * max(1, times)

@@ -15,11 +15,13 @@ from gateway.processes.children import PROGRAMS, Programs
 from gateway.processes.doors import StartRefused, bind_public, bind_unix, is_answered, make_private
 from gateway.processes.lifeline import Role, Seat, settings_file
 from gateway.processes.litellm_variables import variables
+from gateway.processes.own_seals import check_master_key
 from gateway.settings import Settings
 
 
 def alone(role: Role, settings: Settings, places: Places, *, programs: Programs = PROGRAMS) -> NoReturn:
     """Open the role's own sockets and become its program. May raise StartRefused."""
+    check_master_key(places, settings)
     places.data.mkdir(parents=True, exist_ok=True)
     make_private(places.run)
     slot = _free_slot(places) if role == "worker" else 0

@@ -11,6 +11,7 @@ from gateway.processes.unix_http import ask
 from telemetry.capture import CaptureConsumer, HandOver
 from telemetry.collector import Pipe
 from telemetry.follower import Follower
+from telemetry.sealed import UNSEALED, Sealer
 from telemetry.store.base import StoreRefused
 from telemetry.upkeep.forgetting import ForgettingMemory
 from telemetry.upkeep.forgotten import Forgotten
@@ -23,10 +24,12 @@ _MOST_ROWS = 1000
 _MOST_BYTES = 8 * 1024 * 1024
 
 
-def capture_feed(places: Places, forgotten: Forgotten, *, now_us: Callable[[], int]) -> Feed:
+def capture_feed(
+    places: Places, forgotten: Forgotten, *, now_us: Callable[[], int], sealer: Sealer = UNSEALED
+) -> Feed:
     """Return the journal's second consumer, with a place in it of its own."""
     follower = Follower(MEMORY, places.journal, now_us=now_us, max_rows=_MOST_ROWS, max_bytes=_MOST_BYTES)
-    heard = CaptureConsumer(to_hub(places.hub), places.journal / "dead-letters", now_us=now_us)
+    heard = CaptureConsumer(to_hub(places.hub), places.journal / "dead-letters", now_us=now_us, sealer=sealer)
     consumer = ForgettingMemory(heard, forgotten)
     return Feed(Pipe(follower, consumer, now_us=now_us), consumer)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
@@ -22,6 +22,8 @@ _THEIRS = "project = ? and environment = ? and user = ?"
 _HELD = f"""delete from held_responses where (project, environment, id) in
  (select project, environment, id from responses where {_THEIRS})"""  # noqa: S608  # ours
 _KEPT = f"delete from responses where {_THEIRS}"  # noqa: S608  # ours
+_ANSWERS = f"delete from answers where key in (select key from answer_users where {_THEIRS})"  # noqa: S608  # ours
+_ANSWER_USERS = "delete from answer_users where key not in (select key from answers)"
 
 
 class _Deleted(msgspec.Struct):
@@ -31,7 +33,8 @@ class _Deleted(msgspec.Struct):
 def forgetters(places: Places, *, memory: bool) -> dict[str, Callable[[Person], int]]:
     """Return, by name, what takes a user out and says of how many things; each raises OSError."""
     found: dict[str, Callable[[Person], int]] = {
-        "kept responses": partial(forget_responses, places.responses)
+        "kept responses": partial(forget_responses, places.responses),
+        "kept answers": partial(forget_answers, places.cache),
     }
     if memory or places.memory.exists():
         found["memories"] = partial(forget_memories, places.hub)
@@ -57,16 +60,37 @@ def forget_memories(hub: Path, person: Person) -> int:
 
 def forget_responses(path: Path, person: Person) -> int:
     """Delete which responses are kept for a user, and what is held of them."""
+
+    def forget(table: sqlite3.Connection, who: Sequence[str]) -> int:
+        table.execute(_HELD, who)
+        return table.execute(_KEPT, who).rowcount
+
+    return _forget(path, person, forget, what="kept responses")
+
+
+def forget_answers(path: Path, person: Person) -> int:
+    """Delete the answers that were kept of a user's calls, or given to that user."""
+
+    def forget(table: sqlite3.Connection, who: Sequence[str]) -> int:
+        count = table.execute(_ANSWERS, who).rowcount
+        table.execute(_ANSWER_USERS)
+        return count
+
+    return _forget(path, person, forget, what="kept answers")
+
+
+def _forget(
+    path: Path, person: Person, forget: Callable[[sqlite3.Connection, Sequence[str]], int], *, what: str
+) -> int:
+    """Do it in one transaction; nothing is left of it in the file when this returns."""
     if not path.exists():
         return 0
-    who = msgspec.structs.astuple(person)
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_S)) as table:
             table.execute("pragma secure_delete = on")
             with table:
-                table.execute(_HELD, who)
-                count = table.execute(_KEPT, who).rowcount
+                count = forget(table, msgspec.structs.astuple(person))
             table.execute("pragma wal_checkpoint(truncate)")
             return count
     except sqlite3.Error as error:
-        raise OSError(f"the kept responses: {error}") from error
+        raise OSError(f"the {what}: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -13,11 +14,19 @@ import uvloop
 from gateway.clock import SystemClock
 from gateway.control.api import ControlApi
 from gateway.control.api import owns as administers
+from gateway.internal import token_of
+from gateway.limits.hub import HubCounters
 from gateway.link_server import LinkServer
 from gateway.listing import ListingSource, ModelLists
+from gateway.processes.answer_store import AnswerStore
+from gateway.processes.budgets import HubBudgets
 from gateway.processes.control import Control
+from gateway.processes.house_model import HouseModel
 from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
 from gateway.processes.log import log_to_stderr
+from gateway.processes.own_seals import seals_of
+from gateway.processes.own_secret import own_secret
+from gateway.processes.owned_store import OwnedStore
 from gateway.processes.remembering import CAPTURE, Remembering, owns
 from gateway.processes.response_store import ResponseStore
 from gateway.processes.serving import http_config, serve
@@ -31,6 +40,7 @@ from gateway.routing.board import TELL, Ward
 from gateway.tasks import spawn
 from gateway.upstream import Upstream
 from telemetry.metrics import CONTENT_TYPE, Registry
+from telemetry.upkeep.forgotten import Forgotten
 
 DRAIN_S = 1.0
 SWITCH_S = 0.0005
@@ -159,13 +169,28 @@ async def _live(seat: Seat) -> None:
     settings = read_settings(seat)
     clock = SystemClock()
     upstream = Upstream(clock, settings.network)
+    seals = seals_of(seat.places, settings)
     remembering = None
     if settings.memory.enabled:
-        remembering = Remembering(seat.places.memory, settings.memory, upstream, clock)
-    responses = ResponseStore(seat.places.responses, clock)
+        token = token_of(own_secret(seat.places.secrets / "internal"))
+        model = HouseModel(settings.memory, settings.server, clock, token=token)
+        remembering = Remembering(seat.places.memory, settings.memory, upstream, clock, model, sealer=seals)
+    responses = ResponseStore(seat.places.responses, clock, sealer=seals)
+    answers = AnswerStore(
+        seat.places.cache,
+        clock,
+        max_bytes=settings.cache.max_mb << 20,
+        sealer=seals,
+        forgotten=Forgotten(seat.places.forgotten, seat.places.secrets / "forgotten").names,
+    )
     link = LinkServer({**responses.handlers, **(remembering.handlers if remembering else {})}, clock=clock)
+    owned = OwnedStore(seat.places.owned)
+    link.handlers.update({**answers.handlers, **owned.handlers})
     link.handlers[TELL] = Ward(clock, link.publish).take
-    control = Control(seat.places, settings.control, link, clock)
+    budgets = HubBudgets(seat.places, settings.control.url, settings.budgets, upstream, clock)
+    link.handlers.update(budgets.handlers)
+    link.handlers.update(HubCounters(clock).handlers)
+    control = Control(seat.places, settings, link, clock, upstream)
     lists = ModelLists(
         listing_sources(build(settings.providers, Catalog.load())),
         upstream,
@@ -173,6 +198,9 @@ async def _live(seat: Seat) -> None:
     )
     await link.listen(listener(seat.private_fd))
     background = [spawn(lists.run(), name="model lists"), spawn(control.publisher.run(), name="keys")]
+    background.append(spawn(control.rules.run(), name="rules"))
+    background.append(spawn(control.make_first_owner(), name="first owner"))
+    budgets.start()
     if remembering is not None:
         background.append(spawn(remembering.open(), name="memory"))
     try:
@@ -186,7 +214,8 @@ async def _live(seat: Seat) -> None:
             task.cancel()
         await link.close()
         await upstream.close()
-        await responses.close()
+        await asyncio.gather(responses.close(), owned.close(), answers.close())
+        await budgets.close()
         await control.close()
         if remembering is not None:
             await remembering.close()

@@ -12,17 +12,26 @@ from gateway.errors import UpstreamFailed
 from gateway.providers.openai import OpenAICompatible
 from gateway.recollection import Asker, Question, Recollection, Used
 from gateway.settings import Embedder as EmbedderSettings
+from gateway.settings import Memory as MemorySettings
 from gateway.settings import Timeouts
 from gateway.transport import Transport
+from gateway.wire.turns import DIGEST_BYTES
 from memory.api import MemoryApi
 from memory.capture import heard
 from memory.embed import Embedder
 from memory.endpoint import Endpoint, over_loop
 from memory.errors import EmbedderAway
-from memory.minilm import load_or_words
+from memory.extraction import Extraction
+from memory.jobs import JobState
+from memory.local import embedder_here
+from memory.manager import Manager, Model
+from memory.proposals import Asked, Proposals
 from memory.records import Captured, Said
 from memory.scope import Scope
-from memory.service import AsyncMemory
+from memory.sealed import UNSEALED, Sealer
+from memory.service import AsyncMemory, MakeIndex
+from memory.store.index import Index
+from memory.upkeep.runner import Upkeep
 from telemetry.records import Payload
 from telemetry.redact import replace_secrets
 
@@ -36,19 +45,72 @@ _payloads = msgspec.msgpack.Decoder(list[Payload])
 class Memories:
     """What workers, the collector and the memory API ask of one open memory."""
 
-    def __init__(self, memory: AsyncMemory) -> None:
+    def __init__(
+        self, memory: AsyncMemory, proposals: Proposals, extraction: Extraction, upkeep: Upkeep | None
+    ) -> None:
         self.api = MemoryApi(memory)
         self._memory = memory
+        self._proposals = proposals
+        self._extraction = extraction
+        self._upkeep = upkeep
 
     @classmethod
-    async def open(cls, folder: Path, settings: EmbedderSettings, transport: Transport) -> Memories:
-        """Open or make the stores. Raises MemoryFault, OSError, sqlite3.Error."""
-        embedder = embedder_of(settings, transport, asyncio.get_running_loop())
-        return cls(await AsyncMemory.open(folder, embedder, redact=redacted))
+    async def open(
+        cls,
+        folder: Path,
+        settings: MemorySettings,
+        transport: Transport,
+        model: Model | None = None,
+        *,
+        sealer: Sealer = UNSEALED,
+        busy: Callable[[], bool] = bool,
+    ) -> Memories:
+        """Open or make the stores; `model` reads what is captured; `busy`: somebody waits for an answer now.
+
+        Raises MemoryFault, OSError, sqlite3.Error.
+        """
+        embedder = embedder_of(settings.embedder, transport, asyncio.get_running_loop())
+        memory = await AsyncMemory.open(
+            folder,
+            embedder,
+            redact=redacted,
+            index=index_of(settings),
+            ledger_url=settings.ledger_url,
+            sealer=sealer,
+        )
+        manager = None
+        if model is not None and model.name:
+            manager = Manager(model, instructions=settings.instructions, redact=redacted)
+        try:
+            proposals = await Proposals.open(folder, memory, ledger_url=settings.ledger_url, sealer=sealer)
+            upkeep = memory.upkeep(model, redact=redacted, busy=busy) if settings.upkeep else None
+            return cls(memory, proposals, memory.extraction(manager, redact=redacted), upkeep)
+        except BaseException:
+            await memory.close()
+            raise
 
     async def close(self) -> None:
         """Write everything and let go of the folder."""
+        await self._proposals.close()
         await self._memory.close()
+
+    async def read(self) -> None:
+        """Read what is captured, until cancelled."""
+        await self._extraction.run()
+
+    async def tidy(self) -> None:
+        """Look after what is remembered, until cancelled."""
+        if self._upkeep is not None:
+            await self._upkeep.run()
+
+    async def tidied(self) -> dict[str, int]:
+        """Return how much each job of the upkeep has changed."""
+        counts: dict[str, int] = dict((await self._memory.upkeep_progress())["counts"])
+        return counts | ({"expire": self._upkeep.expired} if self._upkeep is not None else {})
+
+    async def jobs(self) -> dict[JobState, int]:
+        """Return how many conversations are to be read, and how many have been."""
+        return await self._extraction.counts()
 
     async def backlog(self) -> int:
         """Return how many memories wait to be indexed."""
@@ -56,20 +118,25 @@ class Memories:
 
     async def recall(self, asked: Question) -> Recollection:
         """Say what to add to a prompt. Raises BadScope."""
-        scope = scope_of(asked.asker)
-        found = await self._memory.recall(scope, asked.query, budget=asked.budget, window=asked.window)
-        return Recollection(
-            status=found.status,
-            reason=found.reason,
-            block=found.block,
-            ids=found.ids,
-            scores=found.scores,
-            tokens=found.tokens,
+        chain = asked.chain or bytes(DIGEST_BYTES)
+        found = await self._proposals.propose(
+            scope_of(asked.asker),
+            Asked(
+                call_id=asked.call_id,
+                query=asked.query,
+                window=asked.window,
+                budget=asked.budget,
+                thread=asked.thread,
+                anchors=[chain[at : at + DIGEST_BYTES] for at in range(0, len(chain), DIGEST_BYTES)],
+                profile=asked.profile,
+                seen=frozenset(asked.seen),
+            ),
         )
+        return msgspec.convert(found, Recollection, from_attributes=True)
 
     async def confirm(self, used: Used) -> int:
-        """Note that these memories went into this call. Raises BadScope."""
-        return await self._memory.confirm(scope_of(used.asker), used.call_id, used.ids)
+        """Note that a call went out as it was proposed. Raises BadScope."""
+        return await self._proposals.confirm(scope_of(used.asker), used.call_id, used.ids)
 
     async def capture(self, body: bytes) -> Captured:
         """Store what users said in these requests (a msgpack list of `Payload`), once. Raises BadScope."""
@@ -88,12 +155,27 @@ def redacted(text: str) -> str:
     return replace_secrets(text.encode())[0].decode()
 
 
+def index_of(settings: MemorySettings) -> MakeIndex | None:
+    """Return what opens the index on a server, if there is one."""
+    if not settings.qdrant_url:
+        return None
+
+    def make(embedder: Embedder) -> Index:
+        # its client takes a second to import and tens of megabytes, which most houses never need
+        from memory.store.qdrant import QdrantIndex, connect  # noqa: PLC0415
+
+        client = connect(settings.qdrant_url, settings.qdrant_api_key)
+        return QdrantIndex(client, fingerprint=embedder.fingerprint, dimensions=embedder.dimensions)
+
+    return make
+
+
 def embedder_of(
     settings: EmbedderSettings, transport: Transport, loop: asyncio.AbstractEventLoop
 ) -> Callable[[Path], Embedder]:
     """Return what makes the embedder: the local model's, or an endpoint's that is asked on this loop."""
     if not settings.base_url:
-        return load_or_words
+        return embedder_here
     provider = OpenAICompatible("the embedder", settings.base_url)
 
     async def post(body: bytes) -> bytes:
@@ -127,6 +209,7 @@ def _said(body: bytes) -> list[Said]:
             call_id=payload.call_id,
             occurred_at_us=payload.started_at_us,
             thread_id=payload.thread_id,
+            event_id=payload.event_id,
         )
         if said is not None:
             found.append(said)

@@ -19,15 +19,19 @@ import msgspec
 from gateway.clock import Clock
 from gateway.link import CallFailed
 from gateway.link_server import Handler
+from gateway.processes.house_model import HouseModel
 from gateway.recollection import BUSY, CONFIRM, MEMORY_API, RECALL, Question, Recollection, Used
 from gateway.settings import Memory
+from gateway.tasks import spawn
 from gateway.transport import Transport
-from memory.errors import BadScope, MemoryFault
+from memory.errors import BadScope, LedgerAway, MemoryFault
+from memory.sealed import UNSEALED, Sealer
 from telemetry.metrics import Registry
 
 if TYPE_CHECKING:
     from gateway.processes.memories import Memories
     from memory.api import MemoryApi
+    from memory.jobs import JobState
 
 CAPTURE = "/internal/capture"
 """Where the telemetry process brings what users said. No worker relays it."""
@@ -47,7 +51,7 @@ class Counts(msgspec.Struct):
     """Since the hub began."""
 
     recalls: dict[str, int] = {}
-    """By status: `injected`, `empty`, `error`; `away`: there was no answer; `busy`: there were too many."""
+    """By status: `injected`, `replayed`, `empty`, `error`; `away`: there was no answer; `busy`: there were too many."""
     captured_calls: int = 0
     captured_turns: int = 0
     capture_failures: int = 0
@@ -58,14 +62,29 @@ class Counts(msgspec.Struct):
 class Remembering:
     """The memory of one house. `folder` is its alone; `transport` reaches an embedding endpoint."""
 
-    def __init__(self, folder: Path, settings: Memory, transport: Transport, clock: Clock) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Memory,
+        transport: Transport,
+        clock: Clock,
+        model: HouseModel | None = None,
+        *,
+        sealer: Sealer = UNSEALED,
+    ) -> None:
         self.counts = Counts()
         self._backlog = 0
+        self._jobs: dict[JobState, int] = {}
         self._recalling = 0
         self._folder = folder
         self._settings = settings
         self._transport = transport
         self._clock = clock
+        self._model = model
+        self._sealer = sealer
+        self._reading: asyncio.Task[None] | None = None
+        self._tidying: asyncio.Task[None] | None = None
+        self._tidied: dict[str, int] = {}
         self._memories: Memories | None = None
         self._error = "opening"
 
@@ -80,7 +99,16 @@ class Remembering:
         while True:
             try:
                 memories = await asyncio.to_thread(_load)
-                self._memories = await memories.open(self._folder, self._settings.embedder, self._transport)
+                self._memories = await memories.open(
+                    self._folder,
+                    self._settings,
+                    self._transport,
+                    self._model,
+                    sealer=self._sealer,
+                    busy=lambda: self._recalling > 0,
+                )
+                self._reading = spawn(self._memories.read(), name="memory reading")
+                self._tidying = spawn(self._memories.tidy(), name="memory upkeep")
             except MemoryFault as fault:
                 self._error = fault.code
             except (OSError, sqlite3.Error) as error:
@@ -102,6 +130,12 @@ class Remembering:
     async def close(self) -> None:
         """Write everything and let go of the folder."""
         memories, self._memories, self._error = self._memories, None, "closed"
+        for task in (self._reading, self._tidying):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+        if self._model is not None:
+            await self._model.close()
         if memories is not None:
             await memories.close()
 
@@ -135,7 +169,7 @@ class Remembering:
             return await ask(self._memories, msgspec.convert(params, kind))
         except msgspec.ValidationError as error:
             raise CallFailed("invalid_params", str(error)) from error
-        except BadScope as error:
+        except (BadScope, LedgerAway) as error:
             raise CallFailed(error.code, str(error)) from error
 
     # over HTTP
@@ -173,7 +207,9 @@ class Remembering:
         try:
             async with asyncio.timeout(_LOOK_S):
                 self._backlog = await self._memories.backlog()
-        except (OSError, sqlite3.Error) as error:  # TimeoutError is an OSError
+                self._jobs = dict(await self._memories.jobs())
+                self._tidied = await self._memories.tidied()
+        except (OSError, sqlite3.Error, LedgerAway) as error:  # TimeoutError is an OSError
             self._error = type(error).__name__
         else:
             self._error = ""
@@ -185,6 +221,7 @@ class Remembering:
         return {
             "ok": not self._error,
             "backlog": self._backlog,
+            "jobs": self._jobs,
             "last_success": last if moment_us else None,
             "error": self._error,
         }
@@ -193,19 +230,25 @@ class Remembering:
         """Add its metrics."""
         up = registry.gauge("tidegate_memory_up", "1 while the memory is open and well.")
         backlog = registry.gauge("tidegate_memory_backlog", "Memories that wait to be indexed.")
+        jobs = registry.gauge("tidegate_memory_jobs", "Conversations to be read, and read.", ("state",))
         recalls = registry.counter("tidegate_memory_recalls_total", "Recalls.", ("status",))
         calls = registry.counter("tidegate_memory_captured_calls_total", "Requests taken from the journal.")
         turns = registry.counter("tidegate_memory_captured_turns_total", "Turns stored from them.")
         failures = registry.counter("tidegate_memory_capture_failures_total", "Batches not taken.")
+        tidied = registry.gauge("tidegate_memory_upkeep_changes", "Changes made by the upkeep.", ("job",))
 
         def refresh() -> None:
             up.set(int(not self._error))
             backlog.set(self._backlog)
+            for state, count in self._jobs.items():
+                jobs.set(count, state)
             for status, count in self.counts.recalls.items():
                 recalls.add(count - recalls.value(status), status)
             calls.add(self.counts.captured_calls - calls.value())
             turns.add(self.counts.captured_turns - turns.value())
             failures.add(self.counts.capture_failures - failures.value())
+            for job, count in self._tidied.items():
+                tidied.set(count, job)
 
         registry.before(refresh)
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +11,9 @@ import msgspec
 from gateway.clock import Clock
 from gateway.link import CallFailed
 from gateway.link_server import Handler
+from gateway.processes.table_file import TableFile
 from gateway.response_ids import CLAIM, DROP, GET, PUT, Kept, Name
+from telemetry.sealed import UNSEALED, Sealer
 
 KEEP_S = 30 * 24 * 3600
 """As long as OpenAI keeps a response. Source: its guide "Your data", application state of /v1/responses (2026-11)."""
@@ -42,18 +41,30 @@ create table if not exists held_responses (
     held blob not null,
     primary key (project, environment, id)
 );
+create table if not exists shown_memories (
+    project text not null,
+    environment text not null,
+    id text not null,
+    ids text not null,
+    primary key (project, environment, id)
+);
 """
 _PUT = "insert or replace into responses values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _HOLD = "insert or replace into held_responses values (?, ?, ?, ?)"
+_SHOW = "insert or replace into shown_memories values (?, ?, ?, ?)"
 _GET = (
-    "select deployment, key, user, thread, uncounted, held from responses"
+    "select deployment, key, user, thread, uncounted, held, ids from responses"
     " left join held_responses using (project, environment, id)"
+    " left join shown_memories using (project, environment, id)"
     " where project = ? and environment = ? and id = ? and expires > ?"
 )
 _CLAIM = "update responses set uncounted = 0 where project = ? and environment = ? and id = ? and uncounted"
 _EXPIRED = "select project, environment, id from responses where expires <= ? limit ?"
 _DROP = "delete from responses where project = ? and environment = ? and id = ?"
-_LET_GO = "delete from held_responses where project = ? and environment = ? and id = ?"
+_LET_GO = (
+    "delete from held_responses where project = ? and environment = ? and id = ?",
+    "delete from shown_memories where project = ? and environment = ? and id = ?",
+)
 
 T = TypeVar("T")
 
@@ -61,11 +72,10 @@ T = TypeVar("T")
 class ResponseStore:
     """A table in a file of its own, asked from a thread of its own. The file is made when it is first needed."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        self._path = path
+    def __init__(self, path: Path, clock: Clock, *, sealer: Sealer = UNSEALED) -> None:
+        self._table = TableFile(path, _SCHEMA, name="responses")
         self._clock = clock
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="responses")
-        self._opened: sqlite3.Connection | None = None
+        self._sealer = sealer
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -74,8 +84,7 @@ class ResponseStore:
 
     async def close(self) -> None:
         """Finish what is asked already and let go of the file."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown()
+        await self._table.close()
 
     async def _put(self, params: object) -> bool:
         kept = _read(params, Kept)
@@ -85,21 +94,24 @@ class ResponseStore:
         def put(table: sqlite3.Connection) -> bool:
             table.execute(_PUT, (*row, kept.uncounted, now + KEEP_S))
             if kept.held:
-                table.execute(_HOLD, (*_key(kept.name), kept.held))
+                table.execute(_HOLD, (*_key(kept.name), self._sealer.seal(kept.name.project, kept.held)))
+            if kept.shown:
+                table.execute(_SHOW, (*_key(kept.name), " ".join(kept.shown)))
             expired = table.execute(_EXPIRED, (now, SWEEP)).fetchall()
             table.executemany(_DROP, expired)
-            table.executemany(_LET_GO, expired)
+            for let_go in _LET_GO:
+                table.executemany(let_go, expired)
             return True
 
-        return await self._do(put)
+        return await self._table.do(put)
 
     async def _get(self, params: object) -> Kept | None:
         name = _read(params, Name)
         now = self._now_s()
-        row = await self._do(lambda table: table.execute(_GET, (*_key(name), now)).fetchone())
+        row = await self._table.do(lambda table: table.execute(_GET, (*_key(name), now)).fetchone())
         if row is None:
             return None
-        deployment, key, user, thread, uncounted, held = row
+        deployment, key, user, thread, uncounted, held, shown = row
         return Kept(
             name=name,
             deployment=deployment,
@@ -107,51 +119,26 @@ class ResponseStore:
             user=user,
             thread=thread,
             uncounted=bool(uncounted),
-            held=held or b"",
+            held=self._sealer.open(held or b""),
+            shown=tuple((shown or "").split()),
         )
 
     async def _claim(self, params: object) -> bool:
         name = _read(params, Name)
-        return await self._do(lambda table: table.execute(_CLAIM, _key(name)).rowcount > 0)
+        return await self._table.do(lambda table: table.execute(_CLAIM, _key(name)).rowcount > 0)
 
     async def _drop(self, params: object) -> bool:
         name = _read(params, Name)
 
         def drop(table: sqlite3.Connection) -> bool:
-            table.execute(_LET_GO, _key(name))
+            for let_go in _LET_GO:
+                table.execute(let_go, _key(name))
             return table.execute(_DROP, _key(name)).rowcount > 0
 
-        return await self._do(drop)
+        return await self._table.do(drop)
 
     def _now_s(self) -> int:
         return self._clock.now_us() // 1_000_000
-
-    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run it as one transaction; raise CallFailed if the file cannot be used."""
-
-        def run() -> T:
-            with self._table() as table:
-                return work(table)
-
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, run)
-        except (sqlite3.Error, OSError) as error:
-            raise CallFailed("responses_away", f"{type(error).__name__}: {error}") from error
-
-    def _table(self) -> sqlite3.Connection:
-        if self._opened is None:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            table = sqlite3.connect(self._path, check_same_thread=False)
-            table.execute("pragma journal_mode = wal")
-            table.execute("pragma synchronous = normal")  # what a process's death leaves is whole
-            table.executescript(_SCHEMA)
-            self._opened = table
-        return self._opened
-
-    def _close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
 
 
 def _key(name: Name) -> tuple[str, str, str]:

@@ -27,16 +27,17 @@ from dashboards.app import Pages
 from gateway.clock import Clock, SystemClock
 from gateway.places import Places
 from gateway.prices.again import pricer
-from gateway.prices.compile import compile_table
+from gateway.prices.compile import clouds, compile_table
 from gateway.prices.table import PriceTable
 from gateway.processes.books import PriceBooks
 from gateway.processes.capture import capture_feed
 from gateway.processes.forgetters import forgetters
 from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
 from gateway.processes.log import log_to_stderr
+from gateway.processes.own_seals import seals_of
 from gateway.processes.serving import http_config, serve
 from gateway.processes.unix_http import ask
-from gateway.settings import CLOUDS, Settings
+from gateway.settings import Settings
 from gateway.wire.preview import preview
 from telemetry.api import build
 from telemetry.collector import Collector, Pipe, Status
@@ -51,6 +52,7 @@ from telemetry.metrics import CONTENT_TYPE, Registry, merge
 from telemetry.migrate import MigrationError, migrate
 from telemetry.store.base import Store, StoreError
 from telemetry.store.embedded import open_folder
+from telemetry.store.opened import OpenedStore
 from telemetry.store.server import open_server
 from telemetry.upkeep import routes
 from telemetry.upkeep.forgetting import ForgettingLedger
@@ -94,6 +96,7 @@ def main(seat: Seat) -> int:
         quota_bytes=settings.journal.quota_mb * _MB,
         reserve_bytes=_MB,
         cut_bytes=CUT_BYTES,
+        sealer=seals_of(seat.places, settings),
     )
     uvloop.run(_live(seat, ledger, intake_of(logs, seat.places, settings), settings))
     logs.close()
@@ -115,7 +118,7 @@ async def _live(seat: Seat, ledger: Ledger, intake: Intake, settings: Settings) 
 def _compile_prices(path: Path, settings: Settings) -> None:
     """Make the table that workers load; without one calls are recorded without a cost, and say so."""
     try:
-        summary = compile_table(path, settings.prices, same_as=_clouds(settings))
+        summary = compile_table(path, settings.prices, same_as=clouds(settings))
     except (ValueError, OSError):
         logger.exception("price_table_failed")
     else:
@@ -130,11 +133,6 @@ def intake_of(journal: Journal, places: Places, settings: Settings) -> Intake:
     return Intake(journal, reader)
 
 
-def _clouds(settings: Settings) -> dict[str, str]:
-    """Return the cloud whose prices a provider under a name of one's own has: `bedrock-eu` has Bedrock's."""
-    return {name: said.api for name, said in settings.providers.items() if said.api in CLOUDS}
-
-
 class Ledger:
     """The store, once it is open, the collector that fills it, and the one that brings the memory its part.
 
@@ -145,13 +143,16 @@ class Ledger:
         self._places = places
         self._settings = settings
         self._clock = clock
+        self._seals = seals_of(places, settings)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._collector: Collector | None = None
         self._forgotten = Forgotten(places.forgotten, places.secrets / "forgotten")
         self._feeds: dict[str, Feed] = {}
         if settings.memory.enabled:
-            self._feeds[MEMORY] = capture_feed(places, self._forgotten, now_us=clock.now_us)
+            self._feeds[MEMORY] = capture_feed(
+                places, self._forgotten, now_us=clock.now_us, sealer=self._seals
+            )
         self._beside = [feed.pipe for feed in self._feeds.values()]
         self._keeper: Keeper | None = None
         self._capture = Collector(self._beside, now_us=clock.now_us, monotonic_ns=clock.monotonic_ns)
@@ -168,8 +169,8 @@ class Ledger:
         self._thread.start()
 
     def store(self) -> Store | None:
-        """Return the store, None while it is being opened."""
-        return self._store
+        """Return the store as readers see it, None while it is being opened."""
+        return OpenedStore(self._store, self._seals) if self._store is not None else None
 
     def keeper(self) -> Keeper | None:
         """Return who looks after the ledger, None while it is being opened."""
@@ -247,6 +248,7 @@ class Ledger:
             origin=origin,
             now_us=self._clock.now_us,
             preview=preview,
+            sealer=self._seals,
         )
         clearing = ForgettingLedger(consumer, self._forgotten, store)
         pipe = Pipe(follower, clearing, now_us=self._clock.now_us)

@@ -16,15 +16,29 @@ import uvloop
 
 from gateway import surfaces
 from gateway.access import ADMIN_PATHS, matches, need
+from gateway.budgets.book import BudgetBook
+from gateway.budgets.records import TOPIC as BUDGETS
+from gateway.budgets.records import Budget, configured
+from gateway.budgets.teller import Teller
 from gateway.clock import Clock, SystemClock
+from gateway.config import environment
+from gateway.credential_feed import DECODER, Providers, opened
+from gateway.credential_feed import TOPIC as CREDENTIALS
 from gateway.endpoints import App, principal_header
 from gateway.errors import BadRequest, GatewayError, UnknownModel
+from gateway.guardrails.rules import Rules
 from gateway.health import Health
 from gateway.here import HereTransport
 from gateway.http1.server import Connection, close_slow, connection_class
+from gateway.internal import token_of
 from gateway.key_feed import KeyFeed
 from gateway.keyring import Keyring
+from gateway.limits.authority import limiter_of
+from gateway.limits.rules import TOPIC as LIMITS
+from gateway.limits.rules import LimitRule, RuleBook
+from gateway.limits.rules import configured as configured_limits
 from gateway.link import LinkClient
+from gateway.master_key import master_key
 from gateway.pipeline import Pipeline
 from gateway.prices.ceiling import ceiling
 from gateway.prices.cost import price
@@ -32,22 +46,30 @@ from gateway.prices.table import PriceTable
 from gateway.principal import Principal
 from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
 from gateway.processes.log import log_to_stderr
+from gateway.processes.own_seals import seals_of
 from gateway.processes.own_secret import own_secret
 from gateway.processes.serving import http_config, serve
 from gateway.providers.base import Headers
-from gateway.providers.catalog import Catalog, build
+from gateway.providers.catalog import Catalog, Known, build
 from gateway.recollection import MEMORY_API
 from gateway.relay import Relay as ColdRelay
 from gateway.routing.board import TELL, Board, report, unwell
 from gateway.routing.resolve import Listed, Resolver
+from gateway.rule_feed import RuleFeed
 from gateway.sandbox import SandboxTransport
 from gateway.settings import Settings
 from gateway.sign_in import SignIn
+from gateway.sockets import Sockets
 from gateway.splice import splice_to
 from gateway.stages.auth import Auth, static_keys
+from gateway.stages.budget import BudgetStage
+from gateway.stages.cache import AnswerCache
+from gateway.stages.guardrails import Guardrails
 from gateway.stages.kept import KeptStage
+from gateway.stages.limits import LimitStage
 from gateway.stages.memory import MemoryStage
 from gateway.stages.meter import Meter
+from gateway.stages.owned import OwnedStage
 from gateway.stages.passing import Passing
 from gateway.stages.record import Recorder
 from gateway.stages.relay import Relay
@@ -69,9 +91,13 @@ logger = logging.getLogger(__name__)
 KB = 1 << 10
 MB = 1 << 20
 PRICES_EVERY_S = 5.0
+LINK_WAIT_S = 0.3
+"""For a hub that is there: the first callers find their responses and memories."""
 KEYS_WAIT_S = 5.0
 """Longest wait for the first word of the hub, where there are keys; then calls get 503 until it comes."""
 SLOW_EVERY_S = 1.0
+CLOSINGS_S = 2.0
+"""At the end: as long may the hub be away before what calls cost counts as what was put aside for them."""
 ROUTES_API = "/api/routes"
 MODELS = ("/models", "/v1/models", "/v1/v1/models", "/anthropic/models", "/anthropic/v1/models")
 PROVIDERS_SOCKETS = (
@@ -104,6 +130,7 @@ async def _run(seat: Seat, settings: Settings) -> None:
     background = [
         spawn(worker.follow_prices(), name="prices"),
         spawn(worker.close_slow(), name="slow clients"),
+        spawn(worker.budgets.teller.run(), name="budget lease"),
     ]
     try:
         await worker.serve()
@@ -130,6 +157,7 @@ class Worker:
             quota_bytes=settings.journal.quota_mb * MB,
             reserve_bytes=settings.journal.reserve_mb * MB,
             when_full=settings.journal.when_full,
+            sealer=seals_of(places, settings),
         )
         self._link = LinkClient(str(places.link), clock=clock)
         self._link.subscribe("models", self._learn_models)
@@ -138,7 +166,7 @@ class Worker:
         self._link.when_up(self._board.tell_again)
         self._resolver = Resolver(
             settings,
-            build(settings.providers, Catalog.load(), clock.now_us, litellm=os.fspath(places.litellm)),
+            self._build(settings.providers),
             self._price,
             self._ceiling,
         )
@@ -151,20 +179,48 @@ class Worker:
         self._keys = KeyFeed(
             self._link, self._keyring, lambda: own_secret(places.secrets / "keys"), places.keys
         )
+        self._credentials = RuleFeed(self._link, CREDENTIALS, DECODER, self._learn_credentials, places.rules)
         self._auth = Auth(
             settings,
             fingerprint_secret=own_secret(places.secrets / "fingerprint"),
             keyring=self._keyring,
+            internal=token_of(own_secret(places.secrets / "internal")),
         )
         self._sign_in = SignIn(
             self._auth,
             clock,
             secret=own_secret(places.secrets / "sign-in"),
             silence_s=settings.server.body_timeout_s,
+            hub=self._link,
+            issuer=bool(settings.sign_in.oidc.issuer),
         )
         self._meter = Meter()
         self._metrics = WorkerMetrics(self._journal, self._upstream, self._link)
+        teller = Teller(self._link, uuid.uuid4().hex)
+        self.budgets = BudgetStage(
+            BudgetBook(configured(settings.budgets)), teller, lambda: self._meter.table, settings.routes
+        )
+        self._limits = LimitStage(
+            RuleBook(configured_limits(settings.limits)), limiter_of(settings, self._link, clock)
+        )
+        self._limit_feed = RuleFeed(
+            self._link,
+            LIMITS,
+            msgspec.msgpack.Decoder(tuple[LimitRule, ...]),
+            self._limits.book.take,
+            places.rules,
+        )
+        self._budget_feed = RuleFeed(
+            self._link,
+            BUDGETS,
+            msgspec.msgpack.Decoder(tuple[Budget, ...]),
+            self.budgets.book.take,
+            places.rules,
+        )
+        self._sockets = Sockets(self._upstream.dialer, clock)
         transports: dict[str, Transport] = {
+            "ws": self._sockets,
+            "wss": self._sockets,
             "http": self._upstream,
             "https": self._upstream,
             "unix": self._upstream,
@@ -174,7 +230,12 @@ class Worker:
         pipeline = Pipeline(
             kept=KeptStage(self._link),
             passing=Passing(self._resolver),
+            owned=OwnedStage(self._link),
+            limits=self._limits,
+            guardrails=Guardrails(Rules(settings.guardrails, transports), clock),
+            cache=AnswerCache(settings.cache, self._link, clock),
             memory=MemoryStage(self._link, settings.memory, clock),
+            budgets=self.budgets,
             router=Router(
                 self._resolver,
                 transports,
@@ -221,23 +282,35 @@ class Worker:
             body_timeout_s=settings.server.body_timeout_s,
             clock=clock,
         )
+        self._splice = splice_to(places.telemetry, self._allow)
         self._connections: type[Connection] = connection_class(
             max_header_bytes=settings.server.max_header_kb * KB,
             render=surfaces.DEFAULT.error,
+            upgrades=surfaces.is_socket,
         )
 
     async def serve(self) -> None:
         """Answer until SIGTERM."""
         self._load_prices()
         self._keys.read_file()
+        self._credentials.read_file()
+        self._budget_feed.read_file()
+        self._limit_feed.read_file()
+        self._limits.limiter.start()
         self._link.start()
+        await self._link.wait_connected(LINK_WAIT_S)
         await self._keys.wait_certain(KEYS_WAIT_S)
+        if self._settings.control.url or self._places.control.exists():
+            await self._budget_feed.wait_heard(KEYS_WAIT_S)
+            await self._limit_feed.wait_heard(KEYS_WAIT_S)
+        if not self._limits.book.empty:
+            await self._limits.limiter.wait_up(KEYS_WAIT_S)
         server = self._settings.server
         config = http_config(
             self._app,
             drain_s=server.drain_s,
             http=self._connections,
-            ws=splice_to(self._places.telemetry, self._allow),
+            ws=self._splice,
             keep_alive_s=server.keep_alive_s,
         )
         doors = [listener(fd) for fd in (self._seat.listen_fd,) if fd >= 0]
@@ -247,6 +320,8 @@ class Worker:
 
     async def close(self) -> None:
         """Write what is left and let go of everything."""
+        await self.budgets.teller.finish(CLOSINGS_S)
+        await self._limits.limiter.close()
         await self._link.close()
         await self._upstream.close()
         self._journal.close()
@@ -261,7 +336,7 @@ class Worker:
     def _allow(self, headers: Headers, path: bytes) -> Headers | None:
         if path.startswith(PROVIDERS_SOCKETS):
             error = BadRequest(
-                "WebSockets to providers (realtime, live) are not passed on: open them at the provider itself",
+                "this WebSocket to a provider is not passed on: open it at the provider itself",
                 code="websocket_not_supported",
             )
             error.status = 501
@@ -270,10 +345,22 @@ class Worker:
         try:
             self._auth.admit(known)
             principal = self._sign_in.identify(known)
-            need(principal, "read")
+            need(principal, "costs")
         except GatewayError:
             return None
         return [principal_header(principal)]
+
+    def _build(self, providers: Providers) -> dict[str, Known]:
+        return build(providers, Catalog.load(), self._clock.now_us, litellm=os.fspath(self._places.litellm))
+
+    def _learn_credentials(self, sealed: dict[str, str]) -> None:
+        providers = opened(
+            sealed, self._settings.providers, lambda: master_key(self._places.secrets, environment())
+        )
+        try:
+            self._resolver.learn(self._build(providers))
+        except ValueError as error:
+            logger.warning("credentials_refused", extra={"error": str(error)})
 
     def _learn_models(self, models: dict[str, list[str]]) -> None:
         self._models = models
@@ -302,7 +389,7 @@ class Worker:
 
     async def _list_routes(self, _: Wire, principal: Principal) -> tuple[int, bytes]:
         """Say how every deployment does, as this worker sees it."""
-        need(principal, "read")
+        need(principal, "view")
         lines = report(self._settings.routes, self._board, self._clock.monotonic_ns())
         return 200, msgspec.json.encode({"slot": self._seat.slot, "routes": lines})
 
@@ -336,12 +423,14 @@ class Worker:
                 self._resolver.price_anew()
 
     async def close_slow(self) -> None:
-        """Close connections whose headers do not arrive."""
+        """Close connections whose headers do not arrive, and pages of who was locked out since."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(SLOW_EVERY_S)
             limit_s = self._settings.server.header_timeout_s
             close_slow(self._connections.everyone, now=loop.time(), limit_s=limit_s)
+            self._splice.check_again()
+            self._sockets.check_again(self._auth.identify)
 
 
 def _changed_ns(path: Path) -> int:

@@ -83,6 +83,7 @@ class Gemini:
             "gemini.passthrough": self._prefix,
             "gemini.upload": f"{home}/upload{slash}{version}",
             "gemini.download": f"{home}/download{slash}{version}",
+            "gemini.ws": f"{home}/ws",
         }
 
     def request(

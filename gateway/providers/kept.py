@@ -35,5 +35,8 @@ class KeptAt:
         path = asked.path + self._place
         if query:
             path = f"{path}?{query.decode('latin-1')}"
-        kept = asked.headers if body else [pair for pair in asked.headers if pair[0] != b"content-type"]
+        # what a client is told of its input is read on the way, and may be changed
+        left = {b"accept-encoding"} if body else {b"accept-encoding", b"content-type"}
+        kept = [pair for pair in asked.headers if pair[0] not in left]
+        kept.append((b"accept-encoding", b"identity"))
         return Outgoing(self._method, asked.origin, path, kept, asked.body)

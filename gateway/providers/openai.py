@@ -60,11 +60,14 @@ class OpenAICompatible:
         secret: str,
         stream: bool,
         model: str = "",  # noqa: ARG002 - the body names it
-        query: bytes = b"",  # noqa: ARG002 - nothing in it belongs to these paths
+        query: bytes = b"",
     ) -> Outgoing:
-        """Build the request; of the client's headers only those on the list leave."""
+        """Build the request; of the client's headers only those on the list leave, its query only to responses."""
         kept = _headers(headers, secret, stream=stream)
-        return Outgoing("POST", self.origin, self._paths[surface], kept, body)
+        path = self._paths[surface]
+        if query and surface == "openai.responses":
+            path = f"{path}?{query.decode('latin-1')}"
+        return Outgoing("POST", self.origin, path, kept, body)
 
     def models(self, *, secret: str) -> Outgoing:
         """Build the request for the provider's own list of models."""

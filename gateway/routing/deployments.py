@@ -63,6 +63,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     retries: Retries = Retries()
     breaker: Breaker = Breaker()
     heartbeat_s: float = 0
+    memory: MemoryDefault = ""
     variants: tuple[Variant, ...] = ()
     """One of them is drawn for each call."""
     ceiling: Ceiling | None = None

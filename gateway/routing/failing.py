@@ -35,14 +35,16 @@ def not_asked(exchange: Exchange, way: Deployment, error: UpstreamFailed, at_us:
     return error
 
 
-def possible_cost(exchange: Exchange, error: UpstreamFailed) -> int | None:
-    """Return what a failed try may be billed with at most: nothing if it was refused, or never sent."""
+def costs_nothing(error: UpstreamFailed) -> bool:
+    """Say whether a failed try cannot be billed: it was refused, or never sent."""
     unsent = type(error) is Unreachable or error.code == "upstream_timeout_connect"
-    return (
-        None
-        if unsent or isinstance(error, Refused) or exchange.call is None
-        else exchange.call.cost_upper_nano_usd
-    )
+    return unsent or isinstance(error, Refused)
+
+
+def possible_cost(exchange: Exchange, error: UpstreamFailed) -> int | None:
+    """Return what a failed try may be billed with at most; None: nothing, or nobody can say."""
+    call = exchange.call
+    return None if call is None or costs_nothing(error) else call.cost_upper_nano_usd
 
 
 def blamed(

@@ -123,6 +123,7 @@ class Resolver:
             retries=route.retries or settings.retries,
             breaker=route.breaker or settings.breaker,
             heartbeat_s=route.heartbeat_s,
+            memory=route.memory,
             variants=tuple(
                 Variant(
                     name=name,
@@ -174,6 +175,12 @@ class Resolver:
             return None
         tokens_in, tokens_out, calls = map(max, zip(*told, strict=True))
         return tokens_in, tokens_out, calls
+
+    def learn(self, providers: Mapping[str, Known]) -> None:
+        """Go on with these providers: the same as before but for their keys."""
+        self._providers = providers
+        self._found.clear()
+        self._plans.clear()
 
     def price_anew(self) -> None:
         """Forget the plans made with former prices."""

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from gateway.clock import SystemClock
 from gateway.config import is_loopback
 from gateway.errors import Forbidden, Unauthenticated
+from gateway.internal import PREFIX, internal_principal
 from gateway.keyring import Keyring
 from gateway.principal import SCOPES, Principal
 from gateway.settings import Settings
@@ -23,13 +24,20 @@ class Auth:
     """Knows the keys. Without any it is open mode: this machine only, and no web page but our own."""
 
     def __init__(
-        self, settings: Settings, *, fingerprint_secret: bytes, keyring: Keyring | None = None
+        self,
+        settings: Settings,
+        *,
+        fingerprint_secret: bytes,
+        keyring: Keyring | None = None,
+        internal: str = "",
     ) -> None:
+        """Take any keyring; `internal` is the token of the house's own calls."""
         self._keyring = keyring or Keyring(static_keys(settings), SystemClock())
         self._may_open = is_loopback(settings.server.host)
         self._names = LOOPBACK_NAMES | {name.lower() for name in settings.server.names}
         self._origins = {origin.encode().lower() for origin in settings.cors.origins}
         self._secret = fingerprint_secret
+        self._internal = internal
         self._hosts: set[bytes] = set()
         """Host headers that were found good; bounded, as ports differ."""
 
@@ -75,7 +83,9 @@ class Auth:
 
     def identify(self, headers: dict[bytes, bytes]) -> tuple[Principal, str]:
         """Return the principal, and in open mode the client's own key; raise Unauthenticated, Unavailable."""
-        key = _key(headers)
+        key = shown_key(headers)
+        if key.startswith(PREFIX) and self._internal:
+            return internal_principal(key, self._internal, headers), ""
         if self.open:
             return Principal(key_id=self._fingerprint(key), open=True, scopes=SCOPES), key
         if not key:
@@ -109,6 +119,8 @@ def static_keys(settings: Settings) -> Mapping[bytes, Principal]:
             key_id=key.name,
             project=key.project,
             environment=key.environment,
+            owner=key.owner,
+            team=key.team,
             store=key.store,
             scopes=key.scopes,
             models=key.models,
@@ -120,7 +132,8 @@ def static_keys(settings: Settings) -> Mapping[bytes, Principal]:
     }
 
 
-def _key(headers: dict[bytes, bytes]) -> str:
+def shown_key(headers: dict[bytes, bytes]) -> str:
+    """Return the key that the headers show; what else stands in `Authorization` is none."""
     value = headers.get(b"authorization", b"")
     scheme, _, token = value.partition(b" ")
     if scheme.lower() == b"bearer":

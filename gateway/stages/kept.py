@@ -14,12 +14,13 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from gateway.access import matches
 from gateway.errors import BadRequest, Unavailable, UnknownResponse
 from gateway.exchange import Exchange
 from gateway.link import CallFailed, FrameTooLarge, LinkClient, LinkDown
 from gateway.providers.held import HeldResponse
 from gateway.providers.kept import KeptAt
-from gateway.response_ids import CLAIM, DROP, GET, PUT, Held, Kept, Name, unpacked
+from gateway.response_ids import CLAIM, DERIVED, DROP, GET, PUT, Held, Kept, Name, unpacked
 from gateway.routing.deployments import Plan
 from gateway.translation.openai_responses.chain import final_response, input_items, output_items, with_history
 from gateway.wire.openai_response import ResponseDocument
@@ -32,7 +33,7 @@ INLINE_BYTES = 32 * 1024
 NOT_KEPT = (b"x-tidegate-warning", b"response_not_kept")
 """On an answer whose id will not be known later."""
 
-THREAD_DERIVED = {"thread_derived_from": "previous_response_id"}
+THREAD_DERIVED = {DERIVED: "previous_response_id"}
 """Property of calls whose thread the client did not name: it is called after the first response of the chain."""
 
 _AWAY = (LinkDown, CallFailed, FrameTooLarge, TimeoutError)
@@ -63,6 +64,7 @@ class KeptStage:
                 exchange.adapted = await _aside(partial(_continued, body, kept.held), len(kept.held))
             else:
                 plan = _pinned(plan, kept.deployment if kept is not None else "")
+                exchange.shown = kept.shown if kept is not None else ()
             if not plan.deployments:
                 raise BadRequest(
                     f"Previous response with id '{peek.previous}' not found.",
@@ -99,7 +101,7 @@ class KeptStage:
         return msgspec.structs.replace(plan, deployments=asked)
 
     async def _find(self, exchange: Exchange, response_id: str) -> Kept | None:
-        """Ask the hub; raise Unavailable if it is away, BadRequest if the client left meanwhile."""
+        """Ask the hub; what the key's users did not have made is not there. Raises Unavailable, BadRequest."""
         try:
             found = await self._link.call(GET, _name(exchange, response_id), timeout_s=HUB_S)
         except _AWAY as error:
@@ -108,7 +110,9 @@ class KeptStage:
             ) from error
         if exchange.client.gone:
             raise BadRequest("the client left before its request was sent", code="client_left")
-        return None if found is None else msgspec.convert(found, Kept)
+        kept = None if found is None else msgspec.convert(found, Kept)
+        users = exchange.principal.users
+        return kept if kept is not None and (not users or matches(users, kept.user)) else None
 
     # called with an answer's id before the client is sent it
 
@@ -122,6 +126,7 @@ class KeptStage:
             user=exchange.identity.user_id,
             thread=exchange.identity.thread_id or response_id,
             uncounted=isinstance(reading, ResponseDocument) and reading.finding().usage_due == "later",
+            shown=exchange.shown,
         )
         if not await self._tell(PUT, kept):
             exchange.client.extra.append(NOT_KEPT)

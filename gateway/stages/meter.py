@@ -18,6 +18,9 @@ BYTES_PER_TOKEN = 4
 _FREE = Cost(total_nano_usd=0, price_row="free")
 """Of what no provider takes money for: counting tokens, and answers that were paid for when they were made."""
 
+REUSED = "kept answer"
+"""Price row of answers that were kept here: nobody was asked."""
+
 _COUNTED_ELSEWHERE: Mapping[str, Cost] = {
     "elsewhere": _FREE,
     "later": Cost(reason="no_usage"),
@@ -35,6 +38,11 @@ class Meter:
 
     def settle(self, exchange: Exchange) -> None:
         """Fill in usage and cost. What no provider told is estimated and says so."""
+        if exchange.reuse is not None and exchange.reuse.outcome == "hit":
+            if exchange.reading is not None:
+                exchange.finding = exchange.reading.finding()
+            exchange.cost = Cost(0, price_row=REUSED, cache_saved_nano_usd=exchange.reuse.saved_nano_usd)
+            return
         if exchange.reading is None:  # no answer, no tokens that anybody told us of
             exchange.cost = Cost(reason="no_answer")
             return

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import msgspec
 
-from gateway.errors import UnknownModel
+from gateway.errors import Forbidden, UnknownModel
 from gateway.exchange import Exchange
 from gateway.providers.passed import PassedOn
+from gateway.providers.upgraded import Upgraded
 from gateway.routing.deployments import Deployment, Plan
 from gateway.routing.resolve import Resolver
 from gateway.settings import Retries
 from gateway.wire.passthrough_paths import check
 
 HEADER = b"x-tidegate-provider"
+_TOKENS = (
+    "/realtime/client_secrets",
+    "/realtime/sessions",
+    "/realtime/transcription_sessions",
+    "/auth_tokens",
+)
+"""Where OpenAI and Gemini (documentation, 2026-11) hand out short-lived keys of their own."""
 
 
 class Passing:
@@ -31,6 +41,8 @@ class Passing:
             said["content_type"] = upload.content_type[:64]
         exchange.peek = msgspec.structs.replace(peek, parameters={**peek.parameters, **said})
         check(place.path)
+        if place.method == "POST" and unquote(place.path).rstrip("/").endswith(_TOKENS):
+            _only_for_its_own_key(exchange)
         plan = self._choose(exchange, peek.model)
         exchange.route = plan.route
 
@@ -38,7 +50,8 @@ class Passing:
             if one is None:
                 return None
             length = upload.length if upload is not None else None
-            provider = PassedOn(one.provider, place, parts=upload, length=length)
+            kind = Upgraded if place.socket else PassedOn
+            provider = kind(one.provider, place, parts=upload, length=length)
             return msgspec.structs.replace(one, provider=provider)
 
         retries = plan.retries if place.repeatable else Retries(attempts=1)
@@ -61,3 +74,12 @@ class Passing:
             except UnknownModel:
                 pass  # pictures, speech and moderations have names of their own, which the provider knows
         return self._resolver.passed(named, model, client_secret=secret, open=is_open, surface=surface)
+
+
+def _only_for_its_own_key(exchange: Exchange) -> None:
+    """Raise Forbidden if a provider would hand out a key to this installation's account, past all that is recorded."""
+    if not exchange.principal.open:
+        raise Forbidden(
+            "the gateway gives no keys of its providers away: open the WebSocket through it instead",
+            code="provider_key_not_given",
+        )

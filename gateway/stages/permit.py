@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from gateway.access import matches
 from gateway.errors import Forbidden
 from gateway.exchange import Exchange
@@ -10,6 +14,13 @@ from gateway.routing.deployments import Plan
 from gateway.wire.openai_responses import KeptResponse
 
 NAMED_PROVIDER = b"x-tidegate-provider"
+
+
+class _Body(msgspec.Struct):
+    models: Any = None
+
+
+_bodies = msgspec.json.Decoder(_Body)
 
 
 def permit(exchange: Exchange, plan: Plan) -> None:
@@ -46,7 +57,21 @@ def _permit_model(exchange: Exchange, plan: Plan) -> None:
         )
     names = {plan.route} if plan.route else {one.id for one in plan.deployments}
     redirected = exchange.place is not None and NAMED_PROVIDER in exchange.headers
+    others = _alternatives(exchange.body)
+    if wrong := [name for name in others if not matches(patterns, name)]:
+        raise Forbidden(
+            f"this key may not use the model {wrong[0]!r}", code="model_not_allowed", param="models"
+        )
     if matches(patterns, asked) and not redirected:
         return
     if not all(matches(patterns, name) for name in names):
         raise Forbidden(f"this key may not use the model `{asked}`", code="model_not_allowed", param="model")
+
+
+def _alternatives(body: bytes) -> list[str]:
+    """Return the models that a body names beside its own: OpenRouter asks them in turn (its documentation, 2026-11)."""
+    try:
+        said = _bodies.decode(body).models
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return []  # no JSON object, so nobody reads a list of models in it
+    return [str(one) for one in said] if isinstance(said, list) else [] if said is None else [str(said)]

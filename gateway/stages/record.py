@@ -66,9 +66,9 @@ class Recorder:
         if isinstance(exchange.error, JournalFull):
             return
         call = exchange.call or self._call(exchange)
-        if exchange.upload is not None:  # what it was is known only now
-            upload = exchange.upload
-            call = msgspec.structs.replace(call, model=upload.model or call.model, request_bytes=upload.size)
+        sent = exchange.upload or exchange.sent
+        if sent is not None:  # what it was is known only now
+            call = msgspec.structs.replace(call, model=sent.model or call.model, request_bytes=sent.size)
         capture = self._capture(exchange)
         outcome = self._outcome(exchange, capture)
         answer = None
@@ -148,6 +148,8 @@ class Recorder:
             capture,
             exchange.memory,
             finding.service_tier,
+            tuple(exchange.checks),
+            exchange.reuse.outcome if exchange.reuse is not None else "",
         )
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from gateway.clock import Clock
 from gateway.errors import BrokenAnswer, Refused, StreamRefused
 from gateway.exchange import KEEP_BYTES, Exchange
+from gateway.guardrails.screened import Screened
 from gateway.providers.base import Headers, Provider
+from gateway.sockets import Switched
 from gateway.translation.bridge import Crossing, DocumentCrossing
 from gateway.transport import Answer
-from gateway.wire.base import Reading
+from gateway.wire.base import Reading, Screen
+from gateway.wire.openai_response_items import ItemsReading
 from gateway.wire.packed import Packed, Unpacked
 
 HOLD_BYTES = 1 << 20
@@ -38,6 +41,8 @@ FRAMING = frozenset({b"content-length", b"content-encoding"})
 _TYPES_KEPT = 256
 _TOO_SOON = "the provider's stream ended before its last event"
 
+View = Packed | Screened
+"""What an answer is read through."""
 Named = dict[bytes, bytes]
 """An answer's headers by name."""
 
@@ -73,6 +78,9 @@ class Relay:
 
         Raises UpstreamFailed if it is not whole.
         """
+        if isinstance(answer, Switched):
+            await answer.splice(exchange)
+            return True
         said = named.get(b"content-type", b"")
         content_type = exchange.content_type = self._types.get(said) or self._type(said)
         encoding = _encoding(named) if b"content-encoding" in named else b""
@@ -81,7 +89,7 @@ class Relay:
         exchange.on_whole = None
         wire, place = exchange.wire, exchange.place
         stream = content_type.startswith(wire.stream_type)
-        reading = exchange.reading = wire.reading(
+        reading = exchange.reading = exchange.counting or wire.reading(
             stream=stream, strip_usage=strip_usage and stream and not encoding
         )
         if exchange.heartbeat is not None and (encoding or not stream):
@@ -89,13 +97,15 @@ class Relay:
             _check_unbegun(exchange)
         if place is not None and not place.keeps(content_type):
             return await self._unread(exchange, answer, reading)
+        if exchange.screen is not None:
+            return await self._screened(
+                exchange, answer, exchange.screen, stream=stream, packed=bool(encoding)
+            )
         view = Packed(reading) if encoding else None
         body = answer.whole
         if body is not None:
             return await self._at_once(exchange, answer, view, body, stream=stream)
-        if stream:
-            return await self._stream(exchange, answer, view)
-        return await self._document(exchange, answer, view)
+        return await (self._stream if stream else self._document)(exchange, answer, view)
 
     async def _translate(
         self, exchange: Exchange, answer: Answer, crossing: Crossing, content_type: str, *, packed: bool
@@ -111,6 +121,8 @@ class Relay:
         if exchange.heartbeat is not None and not stream:
             exchange.heartbeat.stop()
             _check_unbegun(exchange)
+        if exchange.screen is not None:
+            return await self._screened(exchange, answer, exchange.screen, stream=stream, packed=packed)
         view = Unpacked(reading) if packed else None
         if stream:
             return await self._stream(exchange, answer, view)
@@ -119,6 +131,25 @@ class Relay:
         if len(body) > TRANSLATED_INLINE and isinstance(reading, DocumentCrossing):
             await asyncio.to_thread(reading.translated)
         return await self._at_once(exchange, answer, view, b"", stream=False)
+
+    async def _screened(
+        self,
+        exchange: Exchange,
+        answer: Answer,
+        screen: Callable[[bool], Screen],
+        *,
+        stream: bool,
+        packed: bool,
+    ) -> bool:
+        """Send what the guardrails let pass of an answer."""
+        assert exchange.reading is not None, "pass_on() made it"
+        events = stream and exchange.wire.stream_type == "text/event-stream"
+        reading = Unpacked(exchange.reading) if packed else exchange.reading
+        screened = Screened(answer, reading, screen(events))
+        if events:
+            return await self._stream(exchange, screened, screened)
+        await screened.read_all(MOST_TRANSLATED)
+        return await self._at_once(exchange, screened, screened, b"", stream=stream)
 
     def _type(self, said: bytes) -> str:
         content_type = said.decode("latin-1")
@@ -134,24 +165,29 @@ class Relay:
             if not client.started:
                 client.begin(answer.status, answer.headers)
             exchange.answer_bytes += len(part)
+            if exchange.counting is not None:
+                reading.feed(part)
             await client.send(part)
         reading.end()
         if not client.started:
             client.begin(answer.status, answer.headers)
         await client.finish()
+        if exchange.on_id is not None:  # a batch's output: it is counted once it is delivered
+            await _tell_id(exchange)
         return True
 
     async def _at_once(
-        self, exchange: Exchange, answer: Answer, view: Packed | None, body: bytes, *, stream: bool
+        self, exchange: Exchange, answer: Answer, view: View | None, body: bytes, *, stream: bool
     ) -> bool:
         """Send an answer that is all here in one piece."""
         client, reading = exchange.client, view or exchange.reading
         assert reading is not None, "pass_on() made it"
         out = reading.feed(body)
         rest = reading.end()
+        headers = answer.headers
         if rest:
             out += rest
-        headers = answer.headers
+            headers = _unsized(headers)
         exchange.first_token_ns = exchange.first_byte_ns
         if stream:
             headers = _unsized(headers)
@@ -170,7 +206,7 @@ class Relay:
             await client.answer(answer.status, out, headers)
         return True
 
-    async def _stream(self, exchange: Exchange, answer: Answer, view: Packed | None) -> bool:
+    async def _stream(self, exchange: Exchange, answer: Answer, view: View | None) -> bool:
         """Send events as they come; once the client is gone, read on for the usage at the end."""
         client, heartbeat, reading = exchange.client, exchange.heartbeat, view or exchange.reading
         assert reading is not None, "pass_on() made it"
@@ -213,12 +249,12 @@ class Relay:
         return well
 
     async def _open(
-        self, exchange: Exchange, opening: _Opening, chunks: AsyncIterator[bytes], reading: Reading | Packed
+        self, exchange: Exchange, opening: _Opening, chunks: AsyncIterator[bytes], reading: Reading | View
     ) -> None:
         """Hold a stream back until it has content, is too much or too late, or ends."""
         async for chunk in chunks:
             out = reading.feed(chunk)
-            opening.hold(out, reading.plain if isinstance(reading, Packed) else out)
+            opening.hold(out, reading.plain if isinstance(reading, View) else out)
             if exchange.on_id is not None:
                 await _tell_id(exchange)
             if reading.began:
@@ -236,15 +272,15 @@ class Relay:
                 await exchange.on_whole(exchange, rest)
             opening.commit()
 
-    async def _document(self, exchange: Exchange, answer: Answer, view: Packed | None) -> bool:
+    async def _document(self, exchange: Exchange, answer: Answer, view: View | None) -> bool:
         """Gather a document and send it whole."""
         chunks = answer.chunks()
         held: list[bytes] = []
-        size = 0
+        size, most = 0, MOST_TRANSLATED if isinstance(exchange.reading, ItemsReading) else HOLD_BYTES
         async for chunk in chunks:
             held.append(chunk)
             size += len(chunk)
-            if size > HOLD_BYTES:
+            if size > most:
                 return await self._large(exchange, answer, view, held, chunks)
         return await self._at_once(exchange, answer, view, b"".join(held), stream=False)
 
@@ -252,7 +288,7 @@ class Relay:
         self,
         exchange: Exchange,
         answer: Answer,
-        view: Packed | None,
+        view: View | None,
         held: list[bytes],
         chunks: AsyncIterator[bytes],
     ) -> bool:

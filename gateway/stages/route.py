@@ -24,7 +24,7 @@ from gateway.providers.base import Outgoing
 from gateway.routing.board import Board
 from gateway.routing.course import Course
 from gateway.routing.deployments import Deployment, Plan
-from gateway.routing.failing import blamed, last, not_asked, possible_cost
+from gateway.routing.failing import blamed, costs_nothing, last, not_asked, possible_cost
 from gateway.routing.patience import Limits, limits_of
 from gateway.routing.resolve import Resolver
 from gateway.routing.strategy import draw
@@ -87,7 +87,7 @@ class Router:
             open=exchange.principal.open,
             surface=exchange.wire.surface,
         )
-        exchange.route, exchange.ceiling = plan.route, plan.ceiling
+        exchange.route, exchange.ceiling, exchange.memory_default = plan.route, plan.ceiling, plan.memory
         return self._vary(exchange, plan) if plan.variants else plan
 
     def _vary(self, exchange: Exchange, plan: Plan) -> Plan:
@@ -95,7 +95,8 @@ class Router:
         identity = exchange.identity
         stick_to = identity.thread_id or identity.user_id
         variant = draw(plan.route, plan.variants, dice=self._dice, stick_to=stick_to)
-        exchange.variant, exchange.memory_default = variant.name, variant.memory
+        exchange.variant = variant.name
+        exchange.memory_default = variant.memory or exchange.memory_default
         exchange.client.extra.append((VARIANT, variant.name.encode()))
         if variant.parameters:
             exchange.adapted = merge(exchange.body, variant.parameters)
@@ -129,6 +130,8 @@ class Router:
         try:
             error = await self._attempt(exchange, way, plan, limits, opened)
             while error is not None:
+                if exchange.spending is not None:
+                    exchange.spending.failed(free=costs_nothing(error))
                 course = course or self._course(exchange, plan, limits, went=way)
                 told = blamed(told, exchange, way, error)
                 way = await self._next(exchange, course, way, error, told)
@@ -235,6 +238,8 @@ class Router:
         else:
             crossing = await _cross(exchange, peek, way, way.bridge)
             surface, headers, body, query = crossing.surface, {}, crossing.body, crossing.query
+        if exchange.spending is not None:
+            body = await exchange.spending.admit(surface, provider.name, way.model, body)
         outgoing = provider.request(
             surface, headers, body, secret=secret, stream=peek.stream, model=way.model, query=query
         )

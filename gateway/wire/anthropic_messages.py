@@ -12,11 +12,11 @@ import msgspec
 from gateway.errors import GatewayError
 from gateway.wire import anthropic_errors, anthropic_words, openai_body
 from gateway.wire.anthropic_answer import read_message
+from gateway.wire.anthropic_memory import MessagesConversation
 from gateway.wire.anthropic_stream import StreamReading
 from gateway.wire.base import Conversation, Peek, Reading
 from gateway.wire.claiming import Claiming, claimed
 from gateway.wire.document import DocumentReading
-from gateway.wire.openai_memory import ChatConversation
 
 _ABSENT = msgspec.Raw(b"")
 
@@ -80,8 +80,8 @@ class AnthropicMessages:
         return openai_body.rewrite(body, model=model, ask_usage=False, drop=drop)
 
     def conversation(self, body: bytes) -> Conversation | None:
-        """Read what the user says; messages and text parts look as in OpenAI's chat."""
-        return ChatConversation(body)
+        """Read what the user says."""
+        return MessagesConversation(body)
 
     def reading(self, *, stream: bool, strip_usage: bool) -> Reading:  # noqa: ARG002 - it is always told
         """Return a reader for one answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, Protocol
 
 import msgspec
@@ -71,18 +72,44 @@ class Reading(Protocol):
         ...
 
 
+class Screen(Protocol):
+    """Looks through one answer, in the client's format, before the client sees it."""
+
+    @property
+    def clear(self) -> bool:
+        """Whether nothing with words in it is held back, or some of it was let through."""
+        ...
+
+    async def feed(self, out: bytes, *, last: bool) -> bytes:
+        """Take the next bytes of the answer; return those that may go to the client. Raises GatewayError."""
+        ...
+
+
 class Conversation(Protocol):
-    """What a user has said in a request, and the place for what is remembered of them."""
+    """What a user has said in a request, and the places for what is remembered of them. `wire.turns` reads it."""
 
-    anchor: int
-    """Index of the last user message."""
-    turns: list[str]
-    """What the user says in words, oldest first, as far as a few kilobytes reach back; empty: no question."""
+    anchors: list[int]
+    """Index of each message in which the user says something in words, oldest first."""
+    fresh: bool
+    """The last of them is being answered now; else it is a loop of functions, for which nothing is looked up."""
+    profiled: bool
+    """There is a place for a profile of the user."""
 
-    def remember(self, block: str) -> bytes:
-        """Return the body with the block as one more text part of the last user message.
+    @property
+    def chain(self) -> bytes:
+        """The anchors' digests, 16 bytes each: equal ones mean that the user said the same up to there."""
+        ...
 
-        Every other value keeps its bytes. Called if there are turns; may raise BadRequest.
+    @property
+    def turns(self) -> list[str]:
+        """What the user says, oldest first, as far as a few kilobytes reach back; empty: no question."""
+        ...
+
+    def remember(self, blocks: Iterable[tuple[int, str]], profile: str = "") -> bytes:
+        """Return the body with each block as one more text part of its anchor (by place among `anchors`).
+
+        The profile stands behind the client's own instructions. Every other value keeps its bytes. May raise
+        BadRequest.
         """
         ...
 

@@ -15,6 +15,7 @@ from gateway.wire import openai_body, openai_errors, openai_response_words
 from gateway.wire.base import Conversation, Peek, Reading
 from gateway.wire.claiming import Claiming, claimed
 from gateway.wire.openai_response import ResponseDocument, ResponseStream
+from gateway.wire.openai_response_items import ItemsReading
 from gateway.wire.openai_response_memory import InputConversation
 
 _ABSENT = msgspec.Raw(b"")
@@ -144,6 +145,8 @@ class KeptResponse(OpenAIResponses):
     @override
     def reading(self, *, stream: bool, strip_usage: bool) -> Reading:
         """Return a reader for one answer."""
+        if self.below == "/input_items":
+            return ItemsReading()
         return ResponseStream(counted=False) if stream else ResponseDocument(counted=False)
 
 

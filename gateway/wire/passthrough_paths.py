@@ -15,8 +15,8 @@ import msgspec
 from gateway.errors import BadRequest
 
 Family = Literal["openai", "anthropic", "gemini"]
-Root = Literal["", "upload", "download"]
-"""What stands before the version in Gemini's paths of files."""
+Root = Literal["", "upload", "download", "ws"]
+"""What stands before the version in Gemini's paths of files and sockets."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,12 +30,19 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     operation: str = "other"
     model: str = ""
     """The model, where the path names one."""
+    socket: bool = False
+    """A WebSocket is opened there."""
 
     def with_model(self, model: str) -> str:
         """Return the path, naming this model if it names one."""
         if not self.model or model in ("", unquote(self.model)):
             return self.path
         return self.path.replace(f"/models/{self.model}", f"/models/{quote(model, safe='')}", 1)
+
+    @property
+    def reads(self) -> bool:
+        """Whether no model is asked: something is fetched, or taken away."""
+        return self.method in {"GET", "HEAD", "DELETE"} and not self.socket
 
     @property
     def repeatable(self) -> bool:
@@ -92,7 +99,9 @@ _OPERATION_OF = re.compile(r"/models/.+/operations/.+")
 _DECODINGS = 4
 _STRANGE = re.compile(r"[\x00-\x1f\x7f\\\\?#]")
 _HOT = frozenset({"/embeddings", "/responses", "/completions", "/messages", "/messages/count_tokens"})
-_HOT_METHOD = re.compile(r":(?:(?:stream)?[gG]enerateContent|embedContent|batchEmbedContents|countTokens)\Z")
+_HOT_METHOD = re.compile(
+    r":(?:(?:stream)?[gG]enerateContent|embedContent|batchEmbedContents|countTokens)\Z", re.IGNORECASE
+)
 _HOT_LIST = "/chat/completions"
 """New ones are asked for with POST; the rest of the API is about those that are kept."""
 _BESIDE_RESPONSES = frozenset({"/responses/compact", "/responses/input_tokens"})
@@ -117,6 +126,28 @@ def find(method: str, raw_path: str, *, anthropic: bool, gemini: bool) -> Place 
         operation=_operation(path, named),
         model=named["model"] if named is not None else "",
     )
+
+
+_SOCKETS: tuple[tuple[re.Pattern[str], Family, Root], ...] = (
+    (re.compile(r"/v1(?:/v1)?(?P<path>/realtime)"), "openai", ""),
+    (
+        re.compile(
+            r"(?:/gemini|/api/google/gemini)?/ws(?P<path>/google\.ai\.generativelanguage\.v1(?:alpha|beta)?"
+            r"\.GenerativeService\.BidiGenerateContent)"
+        ),
+        "gemini",
+        "ws",
+    ),
+)
+
+
+def find_socket(raw_path: str) -> Place | None:
+    """Return the place where a provider takes WebSockets, if the path stands for one."""
+    for pattern, family, root in _SOCKETS:
+        if (found := pattern.fullmatch(raw_path)) is not None:
+            path = found["path"]
+            return Place(family=family, method="GET", path=path, root=root, operation="realtime", socket=True)
+    return None
 
 
 def check(path: str) -> None:
@@ -157,14 +188,15 @@ def _split(raw_path: str, *, anthropic: bool, gemini: bool) -> tuple[Family, str
 def _is_ours(method: str, path: str) -> bool:
     """Say whether the path has a format of its own, or belongs to what is kept for one project only."""
     read = method in {"GET", "HEAD"}
-    if path == _HOT_LIST:
+    # some provider reads these as one: what has a format of its own is not to go past guardrails and memory
+    plain = unquote(path).lower().partition(";")[0].rstrip("/")
+    if plain == _HOT_LIST:
         return not read
-    plain = unquote(path).lower()
     if plain == "/responses" or plain.startswith("/responses/"):
         return not (method == "POST" and path in _BESIDE_RESPONSES)
     if read and _OWN.fullmatch(path) is not None and _OPERATION_OF.fullmatch(path) is None:
         return True
-    return path in _HOT or _HOT_METHOD.search(path) is not None
+    return plain in _HOT or _HOT_METHOD.search(plain) is not None
 
 
 def _operation(path: str, named: re.Match[str] | None) -> str:
