@@ -14,7 +14,7 @@ from gateway.settings import Settings
 
 EXAMPLE = Path(__file__).parents[2] / "tidegate.example.yaml"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
-SAMPLES = ("keys", "providers", "routes", "prices")
+SAMPLES = ("keys", "providers", "routes", "prices", "limits", "budgets", "guardrails", "cache")
 """Sections that are empty by default, so that the example shows one of each."""
 GENERAL = ("timeouts", "retries", "breaker")
 """What a route may say for itself."""

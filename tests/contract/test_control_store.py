@@ -18,7 +18,7 @@ from gateway.control.postgres import Postgres as PostgresDatabase
 from gateway.control.records import Act, Draft, Key, Narrowing, Rules, Secret
 from gateway.control.sql_store import SqlStore
 from gateway.control.sqlite import Sqlite
-from gateway.control.store import ControlAway, ControlStore, KeyEnded
+from gateway.control.store import ControlAway, ControlStore, KeyEnded, SecretTaken
 from tests.fakes import postgres
 
 Open = Callable[[], Database]
@@ -218,7 +218,7 @@ def test_no_secret_is_in_the_audit_log(store: ControlStore) -> None:
 def test_a_digest_belongs_to_one_key_only(store: ControlStore) -> None:
     made(store, 1)
     before = store.position()
-    with pytest.raises((sqlite3.IntegrityError, psycopg.IntegrityError)):
+    with pytest.raises(SecretTaken):
         store.create(draft(2), secret(1), ME)
     assert store.position() == before
 
@@ -251,13 +251,13 @@ def test_writers_at_once_lose_nothing_and_share_no_revision(store: ControlStore,
 
 def test_migrating_again_changes_nothing_and_a_newer_database_is_refused(opening: Open) -> None:
     database = opening()
-    assert [*migrate(database, 1)] == ["keys", "audit_is_only_added_to"]
+    assert migrate(database, 1)[:3] == ["keys", "audit_is_only_added_to", "people"]
     epoch = SqlStore(database).position().epoch
     assert migrate(opening(), 2) == []
     assert SqlStore(database).position().epoch == epoch
 
     with database.write() as session:
-        session.run("insert into migrations values (3, 'teams', 'x', 1)")
+        session.run("insert into migrations values (1000, 'tomorrow', 'x', 1)")
     with pytest.raises(MigrationError, match="newer version"):
         migrate(database, 3)
 
@@ -272,7 +272,7 @@ def test_hubs_that_start_at_once_make_the_tables_once(opening: Open) -> None:
 
     with ThreadPoolExecutor(3) as pool:
         done = list(pool.map(start, range(3)))
-    assert sorted(map(len, done)) == [0, 0, 2]
+    assert [bool(names) for names in sorted(done, key=len)] == [False, False, True]
 
 
 def test_a_server_that_went_away_is_found_again(server: postgres.Postgres) -> None:

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from telemetry.memory_figures import MemorySteps
 from telemetry.migrate import load, migrate
-from telemetry.records import Frame, Injection, Request
+from telemetry.questions.memory import MemoryQuestions
+from telemetry.questions.scope import Range, Scope
+from telemetry.records import Attempt, Cost, Frame, Injection, Request
 from telemetry.rows import PAYLOADS, SPANS, Row, begin, row_of
 from telemetry.store.base import Block, Store, StoreAway, StoreRefused, TooExpensive
 from telemetry.store.embedded import open_folder
@@ -216,6 +219,73 @@ def test_it_says_what_it_is_and_that_it_is_there(store: Store) -> None:
 def test_a_server_that_is_not_there_is_away() -> None:
     with pytest.raises(StoreAway):
         open_server("http://127.0.0.1:1/tidegate")
+
+
+def told_of_memory(store: Store, project: str) -> MemorySteps:
+    return MemoryQuestions(store).memory_steps(Scope(project=project, environment="prod"), Range())
+
+
+def test_how_memory_does_is_told_by_the_steps_of_the_pipeline(store: Store) -> None:
+    there = Attempt(deployment="openai/gpt-4o", provider="openai", model="gpt-4o")
+    full = Attempt(deployment="azure/gpt-4o", provider="azure", model="gpt-4o", error_type="rate_limited")
+    found = Injection(status="injected", ids=("a", "b"), scores=(0.9, 0.5), tokens=100, latency_us=5000)
+    hows = [
+        outcome(memory=found, finish_reason="length", attempts=(full, there)),
+        outcome(
+            memory=Injection(status="replayed", replayed=2, latency_us=5000), attempts=(full, full, there)
+        ),
+        outcome(memory=Injection(status="empty", latency_us=5000)),
+        outcome(memory=Injection(status="timeout", latency_us=5000), cost=Cost(reason="no_usage")),
+        outcome(memory=Injection(status="skipped:off")),
+    ]
+    for number, how in enumerate(hows):
+        asked: dict[str, Any] = {"route": "fast", "metrics": {"useful": 0.5}} if number == 0 else {}
+        store.insert("spans", spans(number, how=how, project="doing", **asked), token=f"doing-{number}")
+    for number, (step, job, status) in enumerate(
+        [
+            ("extract", "j1", "ok"),
+            ("repair", "j1", "ok"),
+            ("extract", "j2", "ok"),
+            ("extract", "j2", "error"),
+        ],
+        10,
+    ):
+        how = outcome(status=status, memory=Injection(status="skipped:off"))
+        own = {"step": f"memory.{step}", "properties": {"memory-job": job}}
+        store.insert("spans", spans(number, how=how, project="doing", **own), token=f"doing-{number}")
+    told = told_of_memory(store, "doing")
+    retrieval = told.retrieval
+    assert (retrieval.recalls, retrieval.injected, retrieval.replayed, retrieval.abstained) == (4, 1, 1, 1)
+    assert (retrieval.timeouts, retrieval.errors, retrieval.skipped, retrieval.hit_rate) == (1, 0, 1, 0.25)
+    assert (retrieval.tokens, retrieval.memories, retrieval.best_score) == (100, 2, 0.9)
+    assert retrieval.latency_us.p95 == 5000
+    without, having = told.synthesis
+    assert (without.with_memory, without.answers, without.priced) == (False, 3, 2)
+    assert (having.with_memory, having.answers, having.truncation_rate) == (True, 2, 0.5)
+    assert (having.cached_share, having.context_tokens.p50) == (0.3, 10)
+    assert (having.cost_nano_usd, having.cost_per_answer_nano_usd) == (24_690, 12_345)
+    assert (having.scores, without.scores) == ({"useful": 0.5}, {})
+    read, repaired = told.extraction
+    assert (read.purpose, read.calls, read.jobs, read.failures) == ("memory.extract", 3, 2, 1)
+    assert (repaired.purpose, repaired.calls, told.verified_rate) == ("memory.repair", 1, 0.5)
+    led = told.orchestration
+    assert (led.events, led.calls_per_event) == (5, 1)
+    assert led.event_us.p50 == 250_000
+    assert (led.calls, led.retries) == (9, 3)
+    assert led.routing_rate == pytest.approx(1 / 9)
+    assert led.retry_rate == led.fallback_rate == pytest.approx(2 / 9)
+    assert led.rate_limited == 2
+    assert sum(one.calls for one in led.providers) == 9
+    assert {one.provider for one in led.providers} == {"openai"}
+
+
+def test_how_memory_does_without_calls_is_nothing_and_never_anybody_elses(store: Store) -> None:
+    memory = Injection(status="injected", ids=("a",), scores=(1.0,))
+    store.insert("spans", spans(1, how=outcome(memory=memory), project="theirs"), token="theirs-1")
+    told = told_of_memory(store, "nobody")
+    assert (told.retrieval.recalls, told.retrieval.hit_rate, told.retrieval.best_score) == (0, None, None)
+    assert (told.synthesis, told.extraction, told.verified_rate) == ([], [], None)
+    assert (told.orchestration.events, told.orchestration.providers) == (0, [])
 
 
 def test_a_server_that_goes_and_comes_back_is_away_meanwhile(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """A house whose hub remembers by a script: `remembering_hub.py serve --config <file>`.
 
-Users called `slow...` wait for half a minute, `blank...` are unknown, of everybody else it is known what they like.
-What it is told of memories that were used stands in the data folder, in `confirmed`: JSON, one line each.
+Users called `slow...` wait for half a minute, `blank...` are unknown, of everybody else it is known what they like;
+of those called `old...` it was known in every earlier turn, too, and they are introduced.
+What it is asked, and told of memories that were used, stands in the data folder, in `asked` and `confirmed`: JSON,
+one line each.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any
 import msgspec
 import uvloop
 
+from gateway.clock import SystemClock
 from gateway.config import environment, load
 from gateway.link_server import LinkServer
 from gateway.places import Places
@@ -21,6 +24,7 @@ from gateway.processes import supervisor
 from gateway.processes.children import PROGRAMS
 from gateway.processes.doors import run_folder
 from gateway.processes.lifeline import Seat, die_with_parent, listener, say_ready, take_seat
+from gateway.processes.response_store import ResponseStore
 from gateway.processes.serving import http_config, serve
 from gateway.providers.catalog import Catalog
 from gateway.recollection import CONFIRM, RECALL, Question, Recollection, Used
@@ -28,22 +32,35 @@ from gateway.recollection import CONFIRM, RECALL, Question, Recollection, Used
 PROGRAM = (sys.executable, "-m", "tests.fakes.remembering_hub")
 
 
+def block_of(user: str) -> str:
+    """Return what is put into the calls of a user."""
+    return f"<recalled-memories>\n- {user} likes tea\n</recalled-memories>"
+
+
 class ScriptedMemory:
     """The handlers of `recall` and `confirm`."""
 
     def __init__(self, folder: Path) -> None:
         self._confirmed = folder / "confirmed"
+        self._asked = folder / "asked"
 
     async def recall(self, params: object) -> object:
         """Answer as the user's name says."""
-        user = msgspec.convert(params, Question).asker.user_id
+        asked = msgspec.convert(params, Question)
+        with self._asked.open("ab") as file:
+            file.write(msgspec.json.encode({"user": asked.asker.user_id, "seen": asked.seen}) + b"\n")
+        user = asked.asker.user_id
         if user.startswith("slow"):
             await asyncio.sleep(30)
         if user.startswith("blank"):
             return Recollection(status="empty")
-        return Recollection(
-            status="injected", block=f"- {user} likes tea", ids=(f"m-{user}",), scores=(0.75,), tokens=5
+        found = Recollection(
+            status="injected", block=block_of(user), ids=(f"m-{user}",), scores=(0.75,), tokens=5
         )
+        if user.startswith("old"):
+            replays = tuple((place, found.block) for place in range(len(asked.chain) // 16 - 1))
+            return msgspec.structs.replace(found, replays=replays, profile=found.block, profile_tokens=5)
+        return found
 
     async def confirm(self, params: object) -> object:
         """Write it down."""
@@ -62,13 +79,15 @@ async def nothing(_scope: object, _receive: object, send: Any) -> None:
 async def hub(seat: Seat) -> None:
     """Be the hub until told to end."""
     memory = ScriptedMemory(seat.places.data)
-    link = LinkServer({RECALL: memory.recall, CONFIRM: memory.confirm})
+    responses = ResponseStore(seat.places.responses, SystemClock())
+    link = LinkServer({RECALL: memory.recall, CONFIRM: memory.confirm, **responses.handlers})
     await link.listen(listener(seat.private_fd))
     try:
         config = http_config(nothing, drain_s=1)
         await serve(config, [listener(seat.listen_fd)], on_ready=lambda: say_ready(seat))
     finally:
         await link.close()
+        await responses.close()
 
 
 def house(config: Path) -> int:

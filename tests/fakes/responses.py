@@ -54,6 +54,8 @@ class Keeper:
         self._name = name
         self.kept: dict[tuple[str, str], dict[str, Any]] = {}
         """By key and id."""
+        self.inputs: dict[str, list[dict[str, Any]]] = {}
+        """By id, oldest first."""
 
     def __call__(self, request: Received) -> Script:
         """Answer one request."""
@@ -71,10 +73,9 @@ class Keeper:
         if below == "cancel":
             return _json({**found, "status": "cancelled"})
         if below == "input_items":
-            item = {"id": "msg_0", "type": "message", "role": "user", "content": []}
-            return _json(
-                {"object": "list", "data": [item], "first_id": "msg_0", "last_id": "msg_0", "has_more": False}
-            )
+            items = self.inputs[response_id][::-1]
+            ends = {"first_id": items[0]["id"], "last_id": items[-1]["id"]}
+            return _json({"object": "list", "data": items, **ends, "has_more": False})
         if parse_qs(query).get("stream") == ["true"]:
             return sse(stream(found)[int(parse_qs(query).get("starting_after", ["-1"])[0]) + 1 :])
         return _json(found)
@@ -101,11 +102,21 @@ class Keeper:
         }
         if asked.get("store") is not False:
             self.kept[key, made["id"]] = made
+            self.inputs[made["id"]] = _items(asked.get("input", ""))
         if asked.get("stream"):
             return sse(stream(made))
         if asked.get("background"):
             return _json({**made, "status": "queued", "output": [], "usage": None})
         return _json(made)
+
+
+def _items(said: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    items = (
+        [{"role": "user", "content": [{"type": "input_text", "text": said}]}]
+        if isinstance(said, str)
+        else said
+    )
+    return [{"id": f"msg_{number}", "type": "message", **item} for number, item in enumerate(items)]
 
 
 def _json(said: object) -> Script:

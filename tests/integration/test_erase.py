@@ -5,19 +5,26 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
+from typing_extensions import override
 
 from gateway.config import hash_key
 from telemetry.store.base import Store
 from telemetry.store.embedded import open_folder
 from tests.fakes.ledger import SegmentWriter, whole
-from tests.fakes.tidegate import Tidegate, eventually
+from tests.fakes.memory_reading import op, ops
+from tests.fakes.provider import Provider, Received, Script, chat
+from tests.fakes.remembered import Embeddings, Remembering
+from tests.fakes.tidegate import Reply, Tidegate, eventually
 
 USER = "canary-user"
 CANARY = "canary"
+HISTORY = [f"my {CANARY} boat is called number {number}" for number in range(3)]
 KEYS = {project: f"tg-{project}-" + "k" * 20 for project in ("red", "blue")}
 
 
@@ -32,11 +39,14 @@ def tidegate(house: Tidegate, *words: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def say(house: Tidegate, user: str, text: str, event: str, **headers: str) -> None:
+def say(
+    house: Tidegate, user: str, text: str, event: str, *, before: Sequence[str] = (), **headers: str
+) -> Reply:
+    messages = [message for turn in before for message in exchange(turn)]
     reply = house.request(
         "POST",
         "/v1/chat/completions",
-        {"model": "sandbox/echo", "messages": [{"role": "user", "content": text}], "max_tokens": 10},
+        {"model": "sandbox/echo", "messages": [*messages, *exchange(text)[:1]], "max_tokens": 10},
         {
             "x-tidegate-user-id": user,
             "x-tidegate-event-id": event,
@@ -47,6 +57,35 @@ def say(house: Tidegate, user: str, text: str, event: str, **headers: str) -> No
         },
     )
     assert reply.status == 200, reply.body
+    return reply
+
+
+def exchange(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}, {"role": "assistant", "content": f"I see: {text}"}]
+
+
+def holding(folder: Path) -> list[Path]:
+    """Return the files in which a word of the user stands; a name that calls came with is none."""
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and CANARY.encode() in path.read_bytes().replace(USER.encode(), b"")
+    ]
+
+
+class Reader(Embeddings):
+    """Embeds, and takes whatever it is shown for a fact, what is said around it included."""
+
+    @override
+    def __call__(self, request: Received) -> Script:
+        body = request.json() if request.body else {}
+        if "response_format" not in body:
+            return super().__call__(request)
+        asked = msgspec.json.decode(body["messages"][1]["content"])
+        around = next((one["text"] for one in asked["context"] if CANARY in one["text"]), "")
+        found = [op(one["text"], one["text"], m=one["m"]) for one in asked["messages"]]
+        found += [op(around, one["text"], m=one["m"]) for one in asked["messages"] if around]
+        return chat(msgspec.json.encode(ops(*found)).decode())
 
 
 def everything(store: Store) -> dict[str, bytes]:
@@ -69,60 +108,79 @@ def sums(house: Tidegate) -> list[Any]:
         store.close()
 
 
-def test_no_word_of_an_erased_user_is_left_and_the_sums_are(tmp_path: Path) -> None:
-    house = Tidegate(tmp_path, {"memory": {"enabled": True}}).start()
-    try:
-        eventually(lambda: house.get("/api/memories?user_id=x").status == 200, what="the memory")
-        for number in range(3):
-            say(house, USER, f"my {CANARY} boat is called number {number}", f"event-{number}")
-        say(house, "bystander", "my boat is called Swan", "event-9")
-        house.await_calls(3, user_id=USER)
-        memories = f"/api/memories?user_id={USER}"
-        eventually(lambda: len(house.get(memories).json()["results"]) == 3, what="memories")
-        elsewhere = SegmentWriter(house.data / "journal", "elsewhere")
-        elsewhere.write(*whole(1, project="default", user_id=USER, event_id="billed", thread_id=CANARY))
-        house.await_calls(1, event_id="billed")
-
-        report = tmp_path / "report.json"
-        code, told = tidegate(house, "erase", USER, "--report", str(report))
-        assert code == 0, told
-        found = msgspec.json.decode(report.read_bytes())
-        assert found["removed"] == {
-            "spans": 4,
-            "span_payloads": 8,
-            "span_index": found["removed"]["span_index"],
-            "usage_daily": found["removed"]["usage_daily"],
-            "cost_corrections": 0,
-            "amendments": 0,
-            "dead-letters": 0,
-            "kept responses": 0,
-            "memories": 3,
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Remembering]:
+    """Everything that could keep a word of a user is on."""
+    with Provider(Reader()).in_thread() as provider:
+        embedder = {"base_url": f"{provider.base_url}/v1", "model": "words", "dimensions": 384}
+        config = {
+            "memory": {"enabled": True, "embedder": embedder, "model": "local/reader"},
+            "providers": {"local": {"base_url": f"{provider.base_url}/v1", "api_key": "sk-local"}},
+            "prices": {"local/reader": {"input": "1", "output": "2"}},
+            "cache": {"rules": [{"routes": ["sandbox/*"]}]},
+            "budgets": {"each": {"per": "user", "hard_usd": "100"}},
+            "limits": {"each": {"per": ["user"], "rpm": 1000}},
+            "journal": {"keep_consumed_s": 0},
         }
-        assert found["removed"]["span_index"] > 20
-        assert not any(found["left"].values())
-        pending = {one["name"] for one in found["pending"]}
-        assert {name for name in pending if name.startswith("elsewhere")} == {"elsewhere-00000001.seg"}
-        assert len(pending) == 3  # and the worker's, and what the engine has replaced
-        assert house.calls(user_id=USER) == []
-        (billed,) = house.calls(event_id="billed")
-        assert (billed["user_id"], billed["cost_nano_usd"]) == ("erased", 12_345)
-        assert len(house.calls(user_id="erased")) == 4
-        assert len(house.calls(user_id="bystander")) == 1
+        made = Remembering(tmp_path, provider, config).start()
+        try:
+            yield made
+        except BaseException:
+            made.stop(signal.SIGKILL)
+            raise
+        if made.process is not None and made.process.poll() is None:
+            made.stop(signal.SIGKILL)
 
-        # what comes again, and what was still in the journal, does not bring the user back
-        say(house, USER, f"my {CANARY} boat is called again", "event-again")
-        elsewhere.write(*whole(2, project="default", user_id=USER, event_id="late", thread_id=CANARY))
-        house.await_calls(1, event_id="event-again")
-        house.await_calls(1, event_id="late")
-        assert house.get(memories).json()["results"] == []
-        code, told = tidegate(house, "journal", "replay", "elsewhere-00000001.seg")
-        assert code == 0, told
-        code, told = tidegate(house, "journal", "verify")
-        assert code == 0, told
-        assert house.calls(user_id=USER) == []
-    except BaseException:
-        house.stop(signal.SIGKILL)
-        raise
+
+def test_no_word_of_an_erased_user_is_left_and_the_sums_are(house: Remembering, tmp_path: Path) -> None:
+    for number, text in enumerate(HISTORY):
+        say(house, USER, text, f"event-{number}")
+    say(house, USER, f"Remember that my {CANARY} boat lies in Lisbon", "event-3")
+    say(house, "bystander", "my boat is called Swan", "event-9")
+    memories = f"/api/memories?user_id={USER}"
+    jobs = f"/api/memories/jobs?user_id={USER}"
+    eventually(lambda: "extracted" in house.get(jobs).body.decode(), what="the model's reading")
+    house.await_calls(5, user_id=USER)
+    assert len(house.get(memories).json()["results"]) > 4
+    asked = say(house, USER, "What is my boat called?", "event-4")
+    assert asked.headers["x-tidegate-memory-status"] == "injected"
+    house.await_calls(6, user_id=USER)
+    elsewhere = SegmentWriter(house.data / "journal", "elsewhere")
+    elsewhere.write(*whole(1, project="default", user_id=USER, event_id="billed", thread_id=CANARY))
+    house.await_calls(1, event_id="billed")
+
+    report = tmp_path / "report.json"
+    code, told = tidegate(house, "erase", USER, "--report", str(report))
+    assert code == 0, told
+    found = msgspec.json.decode(report.read_bytes())
+    removed = found["removed"]
+    assert removed["spans"] == 7
+    assert removed["kept answers"] > 0
+    assert removed["memories"] > 4
+    assert removed["span_payloads"] == 2 * removed["spans"]
+    assert removed["span_index"] > 20
+    assert not any(found["left"].values())
+    pending = {one["name"] for one in found["pending"]}
+    assert {name for name in pending if name.startswith("elsewhere")} == {"elsewhere-00000001.seg"}
+    assert house.calls(user_id=USER) == []
+    (billed,) = house.calls(event_id="billed")
+    assert (billed["user_id"], billed["cost_nano_usd"]) == ("erased", 12_345)
+    assert len(house.calls(user_id="erased")) == removed["spans"]
+    assert len(house.calls(user_id="bystander")) == 1
+
+    # what comes again, and what was still in the journal, does not bring the user back
+    say(house, USER, f"my {CANARY} boat is called again", "event-again", before=HISTORY)
+    elsewhere.write(*whole(2, project="default", user_id=USER, event_id="late", thread_id=CANARY))
+    house.await_calls(1, event_id="event-again")
+    house.await_calls(1, event_id="late")
+    house.await_capture()
+    assert house.get(memories).json()["results"] == []
+    code, told = tidegate(house, "journal", "replay", "elsewhere-00000001.seg")
+    assert code == 0, told
+    code, told = tidegate(house, "journal", "verify")
+    assert code == 0, told
+    assert house.calls(user_id=USER) == []
+    elsewhere.die()
     assert house.stop() == 0, house.log()
 
     store = open_folder(house.data / "clickhouse")
@@ -132,11 +190,21 @@ def test_no_word_of_an_erased_user_is_left_and_the_sums_are(tmp_path: Path) -> N
     assert b"Swan" in rows["span_payloads"]
     by_rollup, by_calls = sums(house)
     assert by_rollup == by_calls
-    assert by_calls[0] == 7
-    for folder in ("memory", "responses.sqlite", "forgotten.json", "journal/dead-letters"):
-        for path in [house.data / folder, *(house.data / folder).rglob("*")]:
-            held = path.is_file() and CANARY.encode() in path.read_bytes().replace(USER.encode(), b"")
-            assert not held, path
+    assert by_calls[0] == removed["spans"] + 3
+
+    house.start()
+    segments = house.data / "journal"
+    eventually(lambda: not holding(segments), what="the journal to let go of what everybody has read")
+    assert [path for path in holding(house.data) if "clickhouse" not in path.parts] == []
+
+    # taken in again, with the whole old history and a model that believes what it says
+    code, told = tidegate(house, "erase", USER, "--lift")
+    assert code == 0, told
+    say(house, USER, "Remember that I sold it in May", "event-new", before=HISTORY)
+    eventually(lambda: "extracted" in house.get(jobs).body.decode(), what="the model's reading")
+    kept = house.get(f"{memories}&superseded=true&limit=1000").json()["results"]
+    assert {one["memory"] for one in kept} == {"Remember that I sold it in May"}
+    assert holding(house.data / "memory") == []
 
 
 def test_a_key_erases_users_of_its_own_project_only(tmp_path: Path) -> None:

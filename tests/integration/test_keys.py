@@ -169,6 +169,37 @@ def test_the_command_line_does_the_same(
     )
 
 
+def test_what_a_file_declares_holds_at_every_worker_and_what_it_drops_no_more(
+    house: Tidegate, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = house.folder / "declared.yaml"
+
+    def apply(text: str, *words: str) -> str:
+        file.write_text(text)
+        monkeypatch.setattr(
+            sys, "argv", ["tidegate", "apply", str(file), "--config", str(house.config), *words]
+        )
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert not ended.value.code, err
+        return out
+
+    key = "keys:\n  - {name: declared, project: filed}\n"
+    limit = "limits:\n  filed: {project: filed, rpm: 1}\n"
+    budget = 'budgets:\n  filed: {project: filed, hard_usd: "5"}\n'
+    secret = apply(key + limit + budget).split("\ntg-")[1].split()[0]
+    eventually(lambda: say(house, f"tg-{secret}").status == 429, what="the limit")
+    assert apply(key + limit + budget) == "All is as declared.\n"
+    _, budgets = administer(house, "GET", "/api/budgets")
+    assert [one["name"] for one in budgets["budgets"]] == ["filed"]
+    assert "limit.delete" in apply("limits: {}\n", "--prune")
+    eventually(lambda: everywhere(house, f"tg-{secret}", ""), what="the limit to be gone")
+    _, boss = issue(house, "boss", scopes=["call", "owner", "admin"])
+    eventually(lambda: everywhere(house, boss, ""), what="the owner's key to be known")
+    assert "budget.delete" in apply("budgets: {}\n", "--prune", "--url", house.url, "--key", boss)
+
+
 def secret_of_none(house: Tidegate) -> str:
     """Return a key that every worker knows, and that administrates nothing."""
     _, secret = issue(house)

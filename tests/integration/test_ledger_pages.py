@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from dashboards.components.frame import LISTS
+from dashboards.lists import LISTS
 from telemetry.answers import dollars
 from telemetry.migrate import migrate
 from telemetry.records import Answer, Attempt, Cost, Frame, Opened, Request, Usage
@@ -120,7 +120,7 @@ def signed_in(browser: Browser, house: Tidegate) -> Any:
         page = seen.page
         page.goto(f"{seen.home}/calls")
         page.get_by_label("A key of this gateway").fill(KEY)
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Use the key").click()
         page.wait_for_selector(".tg-footer")
         return page.context.storage_state()
 

@@ -242,7 +242,7 @@ def test_with_keys_a_browser_signs_in_and_sees_its_own_project_only(browser: Bro
         page.goto(f"{seen.home}/events/shared")
         for key in ("tg-nobodys", KEYS["red"]):
             page.get_by_label("A key of this gateway").fill(key)
-            page.get_by_role("button", name="Sign in").click()
+            page.get_by_role("button", name="Use the key").click()
         page.wait_for_selector(".tg-footer")
         assert page.url == f"{seen.home}/events/shared"
         expect(page.locator("tbody tr", has_text="sandbox/echo")).to_contain_text("said by red")
@@ -258,7 +258,8 @@ def test_with_keys_a_browser_signs_in_and_sees_its_own_project_only(browser: Bro
         page = seen.open("/")
         expect(page.locator("tbody tr")).to_have_count(1)
         eventually(lambda: seen.sockets, what="a WebSocket")
-        page.get_by_role("link", name="Sign out").click()
+        page.get_by_role("link", name="Account").click()
+        page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_label("A key of this gateway")).to_be_visible()
         assert seen.strangers() == []
 

@@ -33,6 +33,8 @@ REMEMBERED = Injection(
     latency_us=3_000,
     block="- She lives in Lisbon",
     anchor=2,
+    replayed=3,
+    profile_tokens=50,
 )
 STRANGE = "a/b?c=ü & \"d\" 'e' \\f"
 
@@ -184,6 +186,8 @@ def test_a_call_tells_what_was_remembered_in_it(client: TestClient) -> None:
         "scores": [0.9, 0.5],
         "tokens": 40,
         "latency_us": 3_000,
+        "replayed": 3,
+        "profile_tokens": 50,
     }
     assert one["memory"] == {**facts, "block": "- She lives in Lisbon", "anchor": 2}
     assert listed["memory"] == {**facts, "block": "", "anchor": -1}

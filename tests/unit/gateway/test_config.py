@@ -82,6 +82,9 @@ def test_every_variable_sets_its_setting(load):
         "TIDEGATE_WORKERS": "6",
         "TIDEGATE_CLICKHOUSE_URL": "http://c:8123/d",
         "TIDEGATE_CONTROL_URL": "postgresql://u:p@c/d",
+        "TIDEGATE_MEMORY_LEDGER_URL": "postgresql://u:p@m/d",
+        "TIDEGATE_QDRANT_URL": "http://q:6333",
+        "TIDEGATE_REDIS_URL": "redis://r/2",
         "TIDEGATE_OPENAI_BASE_URL": "http://o/v1",
     }
     settings = load("", environ)
@@ -89,6 +92,9 @@ def test_every_variable_sets_its_setting(load):
     assert set(environ) == set(config.VARIABLES)
     assert (settings.data_dir, settings.server) == ("/d", Server(host="::1", port=5, workers=6))
     assert settings.clickhouse.url == "http://c:8123/d"
+    assert settings.memory.ledger_url == "postgresql://u:p@m/d"
+    assert settings.memory.qdrant_url == "http://q:6333"
+    assert settings.redis.url == "redis://r/2"
     assert settings.providers["openai"].base_url == "http://o/v1"
 
 

@@ -173,5 +173,33 @@ def test_what_has_no_format_of_its_own_is_passed_on_to_a_family():
     assert google.wire.surface == "gemini.passthrough"
 
 
+LIVE = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
+
+
+def test_websockets_of_providers_are_known_by_their_paths():
+    talk = surfaces.find_socket(b"/v1/realtime", b"a=b&model=gpt%2Frealtime")
+    live = surfaces.find_socket(f"/gemini{LIVE}".encode())
+
+    assert talk is not None
+    assert (talk.wire.surface, talk.wire.operation, talk.model) == (
+        "openai.passthrough",
+        "realtime",
+        "gpt/realtime",
+    )
+    assert live is not None
+    assert live.place is not None
+    assert (live.wire.surface, live.place.root, live.place.reads) == ("gemini.passthrough", "ws", False)
+    assert surfaces.key_in(LIVE, b"key=k") == b"k"
+    assert surfaces.default({}, LIVE).surface == "gemini.generate"
+
+
+@pytest.mark.parametrize(
+    "target", [b"/v1/responses", b"/calls", b"/v1/realtime/x", b"/ws/google.x", b"/\xff"]
+)
+def test_other_websockets_are_not(target):
+    assert not surfaces.is_socket(target)
+    assert surfaces.is_socket(b"/v1/v1/realtime?model=x")
+
+
 def test_a_key_counts_in_the_query_of_an_upload():
     assert surfaces.key_in("/upload/v1beta/files", b"uploadType=media&key=k") == b"k"

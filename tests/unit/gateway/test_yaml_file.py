@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -24,6 +25,7 @@ class Outer(msgspec.Struct, kw_only=True):
     items: tuple[str, ...] = ()
     inner: Inner | None = None
     table: dict[str, Inner] = {}
+    when: datetime | None = None
 
 
 def read(text: str, **variables: str) -> yaml_file.Tree:
@@ -140,6 +142,12 @@ def test_a_reported_value_is_never_quoted():
 
     assert len(tree.problems) == 2
     assert "very-secret" not in "".join(problem.text("f") for problem in tree.problems)
+
+
+def test_a_moment_is_left_to_whoever_reads_one():
+    for text in ("2027-01-31T00:00:00Z", "'2027-01-31T00:00:00Z'"):
+        tree = read(f"when: {text}")
+        assert (tree.values, tree.problems) == ({"when": "2027-01-31T00:00:00Z"}, [])
 
 
 def test_a_list_with_a_wrong_item_is_left_out_whole_so_that_numbers_stay_true():

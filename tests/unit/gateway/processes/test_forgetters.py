@@ -48,10 +48,10 @@ def test_a_file_that_is_none_is_a_failure(tmp_path):
 
 def test_a_memory_that_was_ever_there_has_to_forget_as_well(tmp_path):
     places = Places(data=tmp_path, run=tmp_path)
-    assert forgetters(places, memory=False).keys() == {"kept responses"}
-    assert forgetters(places, memory=True).keys() == {"kept responses", "memories"}
+    assert forgetters(places, memory=False).keys() == {"kept responses", "kept answers"}
+    assert forgetters(places, memory=True).keys() == {"kept responses", "kept answers", "memories"}
     places.memory.mkdir()
-    assert forgetters(places, memory=False).keys() == {"kept responses", "memories"}
+    assert forgetters(places, memory=False).keys() == {"kept responses", "kept answers", "memories"}
 
 
 def test_a_hub_that_is_away_is_a_failure(tmp_path):

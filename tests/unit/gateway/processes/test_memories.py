@@ -13,9 +13,10 @@ from gateway.clock import SystemClock
 from gateway.processes.memories import Memories, embedder_of, redacted
 from gateway.recollection import Asker, Question, Used
 from gateway.settings import Embedder, Network
+from gateway.settings import Memory as MemorySettings
 from gateway.upstream import Upstream
 from memory.errors import BadScope, EmbedderAway
-from memory.minilm import load_or_words
+from memory.local import embedder_here
 from telemetry.records import Payload
 from tests.fakes.provider import Provider
 from tests.fakes.remembered import Embeddings
@@ -63,7 +64,7 @@ def said(text: str, **changes: object) -> Payload:
 
 
 async def test_without_an_endpoint_the_local_model_embeds(upstream: Upstream) -> None:
-    assert embedder_of(Embedder(), upstream, asyncio.get_running_loop()) is load_or_words
+    assert embedder_of(Embedder(), upstream, asyncio.get_running_loop()) is embedder_here
 
 
 async def test_an_endpoint_is_asked_with_its_key(
@@ -93,7 +94,7 @@ async def test_an_endpoint_that_refuses_or_is_not_there_is_an_embedder_away(
 async def test_what_was_captured_is_recalled_confirmed_and_the_callers_alone(
     provider: Provider, upstream: Upstream, tmp_path: Path
 ) -> None:
-    memories = await Memories.open(tmp_path, endpoint(provider), upstream)
+    memories = await Memories.open(tmp_path, MemorySettings(embedder=endpoint(provider)), upstream)
     batch = [said("my boat is called Albatross"), said("no user said this", body=b"{")]
     captured = await memories.capture(msgspec.msgpack.encode(batch))
     again = await memories.capture(msgspec.msgpack.encode(batch))
@@ -123,7 +124,7 @@ async def test_what_was_captured_is_recalled_confirmed_and_the_callers_alone(
 
 
 async def test_a_call_of_nobody_is_refused(provider: Provider, upstream: Upstream, tmp_path: Path) -> None:
-    memories = await Memories.open(tmp_path, endpoint(provider), upstream)
+    memories = await Memories.open(tmp_path, MemorySettings(embedder=endpoint(provider)), upstream)
     with pytest.raises(BadScope):
         await memories.capture(msgspec.msgpack.encode([said("hello"), said("x", user_id="*")]))
     with pytest.raises(BadScope):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,10 +20,13 @@ from gateway.settings import Embedder, Memory, Network
 from gateway.tasks import spawn
 from gateway.upstream import Upstream
 from memory.records import Captured
+from memory.sealed import UNSEALED, Sealer
 from telemetry.metrics import Registry
 from telemetry.records import Payload
+from tests.fakes import postgres
 from tests.fakes.provider import Provider
 from tests.fakes.remembered import Embeddings
+from tests.fakes.sealed import sealer
 from tests.fakes.waiting import until
 
 ASKER = Asker(project="p", environment="prod", user_id="alice")
@@ -33,16 +36,17 @@ QUESTION = msgspec.to_builtins(Question(asker=ASKER, query="What is my dog calle
 class Parts:
     """Makes the memory of a folder, and closes what was made."""
 
-    def __init__(self, folder: Path, provider: Provider) -> None:
+    def __init__(self, folder: Path, provider: Provider, ledger_url: str = "") -> None:
         self.made: list[Remembering] = []
         self.folder = folder
         self._upstream = Upstream(SystemClock(), Network())
         embedder = Embedder(base_url=f"{provider.base_url}/v1", model="words", dimensions=384)
-        self._settings = Memory(embedder=embedder)
+        self._settings = Memory(embedder=embedder, ledger_url=ledger_url)
 
-    def make(self) -> Remembering:
-        self.made.append(Remembering(self.folder, self._settings, self._upstream, SystemClock()))
-        return self.made[-1]
+    def make(self, sealer: Sealer = UNSEALED) -> Remembering:
+        made = Remembering(self.folder, self._settings, self._upstream, SystemClock(), sealer=sealer)
+        self.made.append(made)
+        return made
 
     async def close(self) -> None:
         for one in self.made:
@@ -56,6 +60,14 @@ async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
         made = Parts(tmp_path / "memory", provider)
         yield made
         await made.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[postgres.Postgres]:
+    if not postgres.program("postgres"):
+        pytest.skip("Postgres is not installed")
+    with postgres.running() as started:
+        yield started
 
 
 class Failing(Memories):
@@ -97,7 +109,13 @@ async def test_while_it_opens_workers_are_told_and_the_capture_is_to_come_again(
     assert await remembering.capture(said("alice")) == 503
     assert remembering.api is None
     await remembering.look()
-    assert remembering.health() == {"ok": False, "backlog": 0, "last_success": None, "error": "opening"}
+    assert remembering.health() == {
+        "ok": False,
+        "backlog": 0,
+        "jobs": {},
+        "last_success": None,
+        "error": "opening",
+    }
     assert number(remembering, "tidegate_memory_up") == "0"
 
 
@@ -149,6 +167,36 @@ async def test_a_folder_that_is_taken_is_tried_again_until_it_is_free(parts: Par
     assert second.health()["ok"]
     with pytest.raises(CallFailed, match="closed"):
         await first.handlers[RECALL](QUESTION)
+
+
+async def test_with_its_ledger_away_calls_go_on_without_and_the_capture_comes_again(
+    tmp_path: Path, server: postgres.Postgres
+) -> None:
+    async with Provider(Embeddings()) as provider:
+        parts = Parts(tmp_path, provider, server.url())
+        remembering = parts.make()
+        await remembering.open()
+
+        await asyncio.to_thread(server.stop)
+        assert await remembering.capture(said("alice")) == 503
+        with pytest.raises(CallFailed) as failed:
+            await remembering.handlers[RECALL](QUESTION)
+        assert failed.value.code == "ledger_unavailable"
+        await remembering.look()
+        assert remembering.health()["error"] == "LedgerAway"
+
+        await asyncio.to_thread(server.start)
+        statuses = [503]
+        while statuses[-1] == 503 and len(statuses) < 200:
+            await asyncio.sleep(0.05)
+            statuses.append(await remembering.capture(said("alice")))
+        assert statuses[-1] == 200
+        found = await remembering.handlers[RECALL](QUESTION)
+        assert isinstance(found, Recollection)
+        assert "Rex" in found.block
+        await remembering.look()
+        assert remembering.health()["ok"]
+        await parts.close()
 
 
 async def test_a_ledger_that_is_damaged_keeps_nothing_locked_and_is_said(parts: Parts) -> None:
@@ -218,3 +266,15 @@ async def test_more_recalls_than_can_be_answered_in_time_are_refused_at_once(par
     assert [error.code for error in refused] == ["memory_busy"] * 9
     assert remembering.counts.recalls == {"busy": 9, "empty": MOST_RECALLS}
     assert isinstance(await recall(QUESTION), Recollection)
+
+
+async def test_with_another_master_key_it_says_so_and_stays_away(parts: Parts) -> None:
+    first = parts.make(sealer("p"))
+    await first.open()
+    assert await first.capture(said("alice")) == 200
+    await first.close()
+    second = parts.make(sealer("p", key=b"n" * 32))
+    opening = spawn(second.open(), name="opening")
+    await until(lambda: second.health()["error"] == "wrong_master_key", "the fault")
+    assert await second.capture(said("alice")) == 503
+    opening.cancel()

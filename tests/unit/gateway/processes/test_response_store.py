@@ -12,7 +12,15 @@ from gateway.processes.response_store import KEEP_S, SWEEP, ResponseStore
 from gateway.response_ids import CLAIM, DROP, GET, PUT, Kept, Name
 
 NAME = Name(project="p", environment="prod", id="resp_1")
-KEPT = Kept(name=NAME, deployment="openai/gpt-5", key="k", user="ada", thread="t", uncounted=True)
+KEPT = Kept(
+    name=NAME,
+    deployment="openai/gpt-5",
+    key="k",
+    user="ada",
+    thread="t",
+    uncounted=True,
+    shown=("m-1", "m-2"),
+)
 
 
 class SetClock:
@@ -44,8 +52,11 @@ async def ask(store: ResponseStore, method: str, params: object) -> object:
 
 
 def rows(tmp_path: Path) -> int:
+    tables = ("responses", "shown_memories")
     with sqlite3.connect(tmp_path / "data" / "responses.sqlite") as table:
-        return int(table.execute("select count(*) from responses").fetchone()[0])
+        counts = [int(table.execute(f"select count(*) from {name}").fetchone()[0]) for name in tables]
+    assert counts[0] == counts[1]
+    return counts[0]
 
 
 async def test_what_was_written_is_found(store: ResponseStore) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import pytest
 
 from gateway.errors import Forbidden, Unauthenticated, Unavailable
+from gateway.internal import BEHALF, KEY_ID, token_of
 from gateway.keyring import Keyring
 from gateway.principal import SCOPES
 from gateway.settings import Cors, Key, Server, Settings
@@ -153,3 +154,17 @@ def test_who_may_not_have_heard_of_the_keys_lets_nobody_in_and_calls_nobody_wron
 
 def test_with_keys_any_host_is_answered() -> None:
     assert closed().admit({b"host": b"gw.example", b"origin": b"https://x.example"}) == b""
+
+
+def test_a_call_of_the_house_itself_is_known_whatever_the_mode() -> None:
+    token = token_of(b"secret of the house")
+    headers = {b"authorization": f"Bearer {token}".encode(), BEHALF: b'{"project":"p9","environment":"test"}'}
+    keyed = Settings(keys=(Key(name="ci", hash=hashlib.sha256(KEY.encode()).hexdigest()),))
+    for settings in (Settings(), keyed):
+        principal, secret = Auth(settings, fingerprint_secret=b"x", internal=token).identify(headers)
+        assert (principal.key_id, principal.project, principal.internal, secret) == (KEY_ID, "p9", True, "")
+        assert not principal.open
+        with pytest.raises(Unauthenticated):
+            Auth(settings, fingerprint_secret=b"x", internal=token_of(b"another")).identify(headers)
+    with pytest.raises(Unauthenticated):
+        auth(keyed).identify(headers)

@@ -97,10 +97,19 @@ def among(*deployments: Deployment) -> Any:
     return lambda _: Plan(deployments=deployments, timeouts=Timeouts())
 
 
-async def make(stage: KeptStage, response_id: str, *, by: Deployment = A, body: bytes = b"") -> Exchange:
-    """Let a call be answered with this id."""
-    call = asking()
+async def make(
+    stage: KeptStage,
+    response_id: str,
+    *,
+    by: Deployment = A,
+    body: bytes = b"",
+    shown: tuple[str, ...] = (),
+    **said: Any,
+) -> Exchange:
+    """Let a call be answered with this id, and memories be put into it."""
+    call = asking(**said)
     await stage.plan(call, among(by))
+    call.shown += shown
     call.deployment = by.id
     call.reading = call.wire.reading(stream=False, strip_usage=False)
     call.reading.feed(body or b'{"id":"%b","status":"completed"}' % response_id.encode())
@@ -135,11 +144,37 @@ async def test_what_a_provider_keeps_is_asked_of_nobody_else(stage: KeptStage) -
         assert [one.id for one in all_of(await stage.plan(call, lambda _: route))] == ["a/m"]
 
 
+async def test_a_key_for_some_users_finds_what_these_had_made_and_nothing_else(stage: KeptStage) -> None:
+    await make(stage, "resp_1")  # for ada
+    for users, there in ((("ad*",), True), (("bob",), False)):
+        for call in (fetching("resp_1"), fetching("resp_1", "DELETE"), asking(previous_response_id="resp_1")):
+            call.principal = msgspec.structs.replace(call.principal, users=users)
+            if there:
+                assert (await stage.plan(call, among(A))).deployments
+            else:
+                with pytest.raises((UnknownResponse, BadRequest), match="not found"):
+                    await stage.plan(call, among(A))
+
+
 async def test_an_id_means_nothing_in_another_environment(stage: KeptStage) -> None:
     await make(stage, "resp_1")
 
     with pytest.raises(UnknownResponse, match="Response with id 'resp_1' not found"):
         await stage.plan(fetching("resp_1", environment="test"), among(A))
+
+
+async def test_which_memories_a_conversation_was_shown_goes_with_each_of_its_responses(
+    stage: KeptStage,
+) -> None:
+    await make(stage, "resp_1", shown=("m-1", "m-2"))
+    await make(stage, "resp_2", shown=("m-3",), previous_response_id="resp_1")
+    await make(stage, "resp_3", previous_response_id="resp_2")
+    branch, late = asking(previous_response_id="resp_1"), asking(previous_response_id="resp_3")
+    for call in (branch, late):
+        await stage.plan(call, among(A))
+
+    assert branch.shown == ("m-1", "m-2")
+    assert late.shown == ("m-1", "m-2", "m-3")
 
 
 async def test_an_id_of_a_provider_that_is_gone_is_of_nobody(stage: KeptStage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -19,8 +20,9 @@ from gateway.link_server import LinkServer
 from gateway.principal import Principal
 from gateway.processes.doors import bind_unix
 from gateway.recollection import Asker, Question, Recollection, Used
+from gateway.response_ids import DERIVED
 from gateway.settings import Memory
-from gateway.stages.memory import BUDGET_WITH_TOOLS, QUERY_CHARS, MemoryStage
+from gateway.stages.memory import BUDGET_WITH_TOOLS, INLINE_BYTES, MANY_TOOLS, QUERY_CHARS, MemoryStage
 from gateway.wire.base import Wire
 from gateway.wire.openai_chat import OpenAIChat
 from gateway.wire.openai_embeddings import OpenAIEmbeddings
@@ -129,12 +131,10 @@ async def recalled(link: LinkClient, call: Exchange, **settings: Any) -> Exchang
 async def test_what_is_remembered_goes_into_the_prompt_and_onto_the_row(link: LinkClient, hub: Hub) -> None:
     call = await recalled(link, exchange())
 
+    asked = "Where does my sister live, and since when?"
+    chain = blake2b(asked.encode(), digest_size=16).digest()
     assert hub.questions == [
-        Question(
-            asker=ADA,
-            query="Where does my sister live, and since when?",
-            window=("Where does my sister live, and since when?",),
-        )
+        Question(asker=ADA, query=asked, window=(asked,), call_id="c-1", chain=chain, profile=300)
     ]
     (message,) = msgspec.json.decode(call.enriched)["messages"]
     assert [part["text"] for part in message["content"]] == [hub.questions[0].query, FOUND.block]
@@ -323,6 +323,100 @@ async def test_only_memories_that_went_in_are_confirmed(link: LinkClient, hub: H
 
     await until(lambda: bool(hub.used))
     assert hub.used == [Used(asker=ADA, call_id="c-1", ids=FOUND.ids)]
+
+
+async def test_that_nothing_was_found_is_confirmed_and_that_nobody_answered_is_not(
+    link: LinkClient, hub: Hub
+) -> None:
+    stage = MemoryStage(link, Memory(deadline_ms=50), SystemClock())
+    late, unwell, empty = exchange(), exchange(), exchange()
+    hub.delay_s = 30
+    await stage.recall(late)
+    hub.delay_s, hub.answer = 0, Recollection(status="error", reason="index_away")
+    await stage.recall(unwell)
+    hub.answer = Recollection(status="empty")
+    await stage.recall(empty)
+    for call in (late, unwell, empty):
+        stage.confirm(call)
+
+    await until(lambda: bool(hub.used))
+    assert [call.memory.status for call in (late, unwell, empty)] == ["timeout", "error", "empty"]
+    assert hub.used == [Used(asker=ADA, call_id="c-1")]
+
+
+async def test_what_stood_in_earlier_calls_stands_there_again(link: LinkClient, hub: Hub) -> None:
+    hub.answer = Recollection(
+        status="injected", block="- new", ids=("m-3",), tokens=2, replays=((0, "- old"), (7, "- stray")),
+        profile="- Ada", profile_tokens=4, profile_ids=("m-9",),
+    )  # fmt: skip
+
+    call = await recalled(link, exchange(body_of("Where is she?", "And her dog, where is that?")))
+
+    messages = msgspec.json.decode(call.enriched)["messages"]
+    assert messages[0] == {"role": "system", "content": "- Ada"}
+    assert [message["content"][1]["text"] for message in messages[1:]] == ["- old", "- new"]
+    assert (call.memory.replayed, call.memory.profile_tokens, call.memory.anchor) == (1, 4, 1)
+    assert call.shown == ("m-3", "m-9")
+
+
+async def test_a_hub_whose_recall_fails_still_says_what_stood_there(link: LinkClient, hub: Hub) -> None:
+    hub.answer = Recollection(status="error", reason="index_away", replays=((0, "- old"),))
+
+    call = await recalled(link, exchange(body_of("Where is she?", "And her dog?")))
+
+    assert (call.memory.status, call.memory.replayed) == ("error", 1)
+    assert b"- old" in call.enriched
+
+
+async def test_inside_a_loop_of_functions_nothing_is_looked_up(link: LinkClient, hub: Hub) -> None:
+    hub.answer = Recollection(status="replayed", replays=((0, "- old"),))
+    asked = [
+        {"role": "user", "content": "weather?"},
+        {"role": "tool", "tool_call_id": "c", "content": "rain"},
+    ]
+
+    call = await recalled(link, exchange(msgspec.json.encode({"model": "m", "messages": asked})))
+
+    assert (hub.questions[0].query, call.memory.status, call.memory.ids) == ("", "replayed", ())
+    assert b"- old" in call.enriched
+
+
+async def test_a_thread_is_named_by_its_client_only(link: LinkClient, hub: Hub) -> None:
+    named, derived = exchange(), exchange()
+    named.identity = msgspec.structs.replace(named.identity, thread_id="t")
+    derived.identity = msgspec.structs.replace(named.identity, properties={DERIVED: "previous_response_id"})
+    derived.shown = ("m-1",)
+    for call in (named, derived):
+        await recalled(link, call)
+
+    assert [(asked.thread, asked.seen) for asked in hub.questions] == [("t", ()), ("", ("m-1",))]
+
+
+async def test_an_agent_with_many_tools_gets_no_profile(link: LinkClient, hub: Hub) -> None:
+    tools = [{"type": "function", "function": {"name": f"f{number}"}} for number in range(MANY_TOOLS + 1)]
+    for body in (body_of("hi", tools=tools), body_of("hi", tools=tools[1:]), body_of("hi")):
+        await recalled(link, exchange(body), profile_tokens=200)
+    await recalled(link, exchange(body_of("hi")), profile_tokens=0)
+
+    assert [question.profile for question in hub.questions] == [0, 200, 200, 0]
+
+
+async def test_a_large_body_is_read_beside_the_loop_and_gets_the_same(link: LinkClient) -> None:
+    large = body_of("x" * INLINE_BYTES, "Where does she live?")
+
+    call = await recalled(link, exchange(large))
+
+    content = msgspec.json.decode(call.enriched)["messages"][1]["content"]
+    assert content[1]["text"] == FOUND.block
+
+
+async def test_a_route_has_a_switch_of_its_own(link: LinkClient) -> None:
+    off, asked = exchange(), exchange(headers={b"x-tidegate-memory": b"read"})
+    off.memory_default = asked.memory_default = "off"
+    for call in (off, asked):
+        await recalled(link, call)
+
+    assert [call.memory.status for call in (off, asked)] == ["skipped:off", "injected"]
 
 
 async def test_a_hub_that_is_away_misses_the_confirmation_and_nobody_waits(

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from gateway.asgi import Client
-from gateway.errors import BadRequest, Unauthenticated, UnknownModel
+from gateway.errors import BadRequest, Forbidden, Unauthenticated, UnknownModel
 from gateway.exchange import Exchange, Identity
 from gateway.principal import Principal
 from gateway.providers.catalog import Catalog, build
@@ -166,3 +166,15 @@ def test_without_a_native_provider_there_is_nowhere_to_go() -> None:
 
     with pytest.raises(UnknownModel, match="openai"):
         lonely.plan(exchange("/v1/files"))
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/realtime/client_secrets", "/v1/realtime/sessions/", "/v1/realtime/client%5Fsecrets"]
+)
+def test_a_provider_hands_no_key_of_this_account_out(path: str) -> None:
+    with pytest.raises(Forbidden) as refused:
+        stage().plan(exchange(path, b"{}"))
+    assert refused.value.code == "provider_key_not_given"
+
+    own = exchange(path, b"{}", principal=Principal(key_id="k", open=True), client_secret="sk-mine")
+    assert stage().plan(own).deployments

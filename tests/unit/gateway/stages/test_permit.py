@@ -137,3 +137,12 @@ def test_what_is_passed_on_must_name_an_allowed_model_of_that_provider(
     )
 
     assert said(made, Passing(RESOLVER).plan(made)) == code
+
+
+@pytest.mark.parametrize("name", [b'"models"', b'"mod\\u0065ls"'])
+def test_models_that_a_body_names_as_alternatives_count_too(name: bytes) -> None:
+    limited = Principal(key_id="k", models=("openai/gpt-5*",))
+    body = b'{"model": "openai/gpt-5", %b: ["openai/gpt-5-mini", "%b"], "messages": []}'
+    assert allowed(limited, "openai/gpt-5", body=body % (name, b"openai/o1-pro")) == "model_not_allowed"
+    assert allowed(limited, "openai/gpt-5", body=body % (name, b"openai/gpt-5-nano")) == ""
+    assert allowed(Principal(key_id="k"), "openai/gpt-5", body=body % (name, b"openai/o1-pro")) == ""

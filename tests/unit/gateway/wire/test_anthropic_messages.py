@@ -152,7 +152,7 @@ def test_memories_go_behind_what_the_user_said():
 
     assert conversation is not None
     assert conversation.turns == ["hi", "and now?"]
-    remembered = msgspec.json.decode(conversation.remember("block"))
+    remembered = msgspec.json.decode(conversation.remember([(-1, "block")]))
     assert remembered["messages"][-1]["content"] == [*parts, {"type": "text", "text": "block"}]
 
 
