@@ -12,7 +12,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run check fix test coverage bench bench-ledger e2e chaos
+.PHONY: help install run check fix test coverage bench bench-ledger bench-memory e2e chaos chaos-limits
 
 help:      ## this list
 	@grep -E '^[a-z0-9-]+: .*##' Makefile | sed -E 's/^([a-z0-9-]+):.*## */  make \1\t/' | expand -t 20
@@ -62,6 +62,9 @@ bench: $(VENV)/.dev        ## CPU per call against nginx in the same run; keep t
 	$(BIN)/python -m tests.bench.translating
 	$(BIN)/python -m tests.bench.profile
 
+bench-memory: $(VENV)/.dev ## Evidence found on LoCoMo, beside BM25, the embedder alone and Mem0 (make bench-memory ARGS="path.json --mem0 VENV")
+	$(BIN)/python -m tests.bench.locomo $(ARGS)
+
 bench-ledger: $(VENV)/.dev ## CPU per question, row and byte at ten million calls (make bench-ledger ARGS="1000000")
 	$(BIN)/python -m tests.bench.ledger $(ARGS)
 
@@ -70,3 +73,6 @@ e2e: $(VENV)/.dev          ## official clients and packaged models against local
 
 chaos: $(VENV)/.dev        ## the full seeded kill runs
 	$(BIN)/pytest -m chaos
+
+chaos-limits: $(VENV)/.dev ## the same for limits and budgets alone: what they gave way to, which is nothing
+	$(BIN)/pytest -q -p no:randomly -m chaos tests/integration/test_chaos_limits.py tests/integration/test_chaos_budgets.py
