@@ -89,9 +89,8 @@ class Admin:
 
     def aim(self, file: Path | None, data_dir: str | None, url: str, key: str) -> None:
         """Choose whom to ask. Raises NoAnswer, ConfigError."""
-        if url or key:
-            self._caller = self._call(url, key)
-        else:
+        self._caller = self._call(url, key) if url or key else None
+        if self._caller is None:
             self._house = self._locate(file, data_dir)
 
     def ask(self, method: str, path: str, kind: type[T], body: object | None = None) -> T:

@@ -236,8 +236,8 @@ async def test_with_memory_as_much_of_a_prompt_stood_in_the_one_before(
 
     assert share(plain) > 0.9
     assert share(remembered) >= 0.97 * share(plain)
-    assert [len(ids) for ids in new] == [1, 0] * TURNS, (
-        "a memory for each turn, none for the results of functions"
+    assert [len(ids) for ids in new] == [2, 0, *[1, 0] * (TURNS - 1)], (
+        "a memory for each turn, none for the results of functions, and that of the profile with the first"
     )
     assert len(set(new)) == TURNS + 1, "and always another one"
     assert remembered[-1].count(b"<recalled-memories>") == TURNS + 1

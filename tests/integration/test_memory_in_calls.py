@@ -117,7 +117,12 @@ def test_memories_that_went_into_a_call_are_confirmed(house: House) -> None:
     refused = house.ask("cid", model="own-nobody-has/it")
 
     confirmed = house.tidegate.data / "confirmed"
-    eventually(lambda: "m-bea" in (confirmed.read_text() if confirmed.exists() else ""), what="it")
+
+    def both() -> bool:
+        said = confirmed.read_text() if confirmed.exists() else ""
+        return "m-bea" in said and "blank-1" in said
+
+    eventually(both, what="what went into the two calls")
     told = [msgspec.json.decode(line) for line in confirmed.read_bytes().splitlines()]
     (mine,) = [one for one in told if one["asker"]["user_id"] == "bea"]
     assert (mine["call_id"], mine["ids"]) == (reply.headers["x-tidegate-call-id"], ["m-bea"])
