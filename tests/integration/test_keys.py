@@ -228,6 +228,7 @@ def _reached(house: Tidegate, path: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_workers_that_start_without_a_hub_serve_what_the_last_one_said_until_that_is_stale(
     tmp_path: Path,
 ) -> None:

@@ -156,6 +156,7 @@ def show(found: list[Round], write: Callable[[str], object]) -> None:
         )
 
 
+@pytest.mark.slow
 def test_the_other_workers_streams_are_whole_and_hardly_slower(tmp_path: Path) -> None:
     found = run(tmp_path, rounds=3, window_s=1.5)
 
