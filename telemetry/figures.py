@@ -250,6 +250,6 @@ def latency(row: Row) -> Latency:
 
 
 def percentiles(values: Sequence[float]) -> Percentiles:
-    """Percentiles of nothing are no numbers."""
-    told = (None if math.isnan(value) else value for value in values)
+    """Percentiles of nothing are no numbers; of something no more digits are told than they can have."""
+    told = (None if math.isnan(value) else round(value, 3) for value in values)
     return Percentiles(**dict(zip(QUANTILES, told, strict=True)))
