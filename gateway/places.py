@@ -27,6 +27,11 @@ class Places(msgspec.Struct, frozen=True):
         return self.data / "clickhouse"
 
     @property
+    def inserts(self) -> Path:
+        """What the embedded ClickHouse is being given."""
+        return self.data / "clickhouse.inserts"
+
+    @property
     def memory(self) -> Path:
         """Ledger, index and model of the memory."""
         return self.data / "memory"

@@ -51,7 +51,7 @@ from telemetry.logs import api as logs_api
 from telemetry.metrics import CONTENT_TYPE, Registry, merge
 from telemetry.migrate import MigrationError, migrate
 from telemetry.store.base import Store, StoreError
-from telemetry.store.embedded import open_folder
+from telemetry.store.embedded import insert_through, open_folder
 from telemetry.store.opened import OpenedStore
 from telemetry.store.server import open_server
 from telemetry.upkeep import routes
@@ -86,6 +86,7 @@ def main(seat: Seat) -> int:
     for chatty in ("urllib3", "clickhouse_connect"):  # what they warn of reaches us as an exception as well
         logging.getLogger(chatty).setLevel(logging.ERROR)
     settings = read_settings(seat)
+    insert_through(seat.places.inserts)
     _compile_prices(seat.places.prices, settings)
     ledger = Ledger(seat.places, settings, SystemClock())
     logs = Journal(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,17 @@ def open_folder(folder: Path, limits: Limits | None = None) -> ClickHouseStore:
         finally:
             maker.close()
     return ClickHouseStore(writer, lambda: _client(folder, config, DATABASE, reading), kind="chdb", ghost_s=0)
+
+
+def insert_through(folder: Path) -> None:
+    """Have this process keep its temporary files in `folder`, and remove what a killed one left there.
+
+    The driver hands each block of rows to the engine as a temporary file, with all that was said in them
+    (clickhouse-connect 1.12, read 2026-11-22). In the machine's own folder nobody would erase it.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    tempfile.tempdir = str(folder)
 
 
 def _remove_empty_definitions(folder: Path) -> None:

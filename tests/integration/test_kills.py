@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -32,7 +33,11 @@ def run_storm(tmp_path: Path, victims: list[str], seed: int) -> None:
     print(f"seed {seed}")  # noqa: T201 - to repeat a failure
     source = random.Random(seed)
     source.shuffle(victims)
-    with Provider(leisurely).in_thread() as provider, Tidegate(tmp_path, config(provider)) as house:
+    with (
+        tempfile.TemporaryDirectory() as elsewhere,
+        Provider(leisurely).in_thread() as provider,
+        Tidegate(tmp_path, config(provider), env={"TMPDIR": elsewhere}) as house,
+    ):
         storm = Storm(house, source)
         with Callers(house) as callers:
             for victim in victims:
@@ -47,7 +52,13 @@ def run_storm(tmp_path: Path, victims: list[str], seed: int) -> None:
         assert counts["opened"] == counts["settled"] + counts["interrupted"]
         assert counts["opened"] + counts["unopened"] == len(rows)
         assert storm.in_an_insert == victims.count("telemetry")
+        assert [path for path in files_below(elsewhere) if not path.is_socket()] == []
+        assert files_below(house.data / "clickhouse.inserts") == []
         print(f"{len(rows)} calls, {len(callers.answered)} answered, {counts}")  # noqa: T201
+
+
+def files_below(folder: str | Path) -> list[Path]:
+    return [path for path in Path(folder).rglob("*") if not path.is_dir()]
 
 
 def check(rows: list[dict[str, Any]], callers: Callers, provider: Provider, storm: Storm) -> None:
