@@ -19,7 +19,6 @@ from gateway.stages.permit import permit
 from gateway.stages.record import Recorder
 from gateway.stages.route import Router
 from gateway.wire.base import Wire
-from gateway.wire.owned_things import may_name
 
 
 class Pipeline:
@@ -70,7 +69,7 @@ class Pipeline:
             else:
                 plan = by_model(exchange)
             permit(exchange, plan)
-            if exchange.place is not None or may_name(exchange.body):
+            if await self._owned.concerns(exchange):
                 await self._owned.admit(exchange, plan)
             await self._limits.reserve(exchange, plan)
             if guards := self._guardrails.of(exchange):

@@ -7,8 +7,9 @@ project and environment.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 import msgspec
@@ -21,10 +22,22 @@ from gateway.owned_ids import CLAIM, DROP, FIND, PUT, Owned, Question, Thing
 from gateway.routing.deployments import Deployment, Plan
 from gateway.wire.base import Screen
 from gateway.wire.batch_output import BatchOutput
-from gateway.wire.owned_things import Target, ids_in, listed, made_in, target_of
+from gateway.wire.owned_things import (
+    LONGEST_NAMED,
+    Target,
+    ids_in,
+    listed,
+    made_in,
+    may_name,
+    target_of,
+)
 
 HUB_S = 2.0
 """As long as an answer waits until it is written down whose it is, or a question for the hub's reply."""
+PART_BYTES = 64 * 1024
+"""Of a larger body parts are looked through, and between them it is the turn of others."""
+MOST_NAMED = 1000
+"""Ids in one body."""
 NOT_KEPT = (b"x-tidegate-warning", b"owner_not_kept")
 """On an answer whose thing nobody will be known to own."""
 BATCHES = frozenset({"batches", "messages/batches"})
@@ -43,6 +56,18 @@ class OwnedStage:
     def __init__(self, link: LinkClient) -> None:
         self._link = link
 
+    async def concerns(self, exchange: Exchange) -> bool:
+        """Say whether a call might be about what a provider keeps."""
+        body = exchange.body
+        if exchange.place is not None:
+            return True
+        if len(body) <= PART_BYTES:
+            return may_name(body)
+        async for part in _parts(body):
+            if may_name(part):
+                return True
+        return False
+
     async def admit(self, exchange: Exchange, plan: Plan) -> None:
         """Let a request through if all it names is its sender's.
 
@@ -56,7 +81,7 @@ class OwnedStage:
             _check_key(exchange, target)
         asked = [target.id] if target is not None and target.id else []
         if "owner" not in exchange.principal.scopes:
-            asked += ids_in(exchange.body)
+            asked += await _named(exchange.body)
         known: dict[str, Owned] = {}
         for provider in providers if asked else ():
             found = await self._find(exchange, provider, asked)
@@ -169,6 +194,26 @@ def _watch(exchange: Exchange, look: Callable[[bytes], Awaitable[bytes]]) -> Non
         return _Watch(look, stream=stream)
 
     exchange.screen = screen
+
+
+async def _named(body: bytes) -> list[str]:
+    """Return what might be ids in a body; raise BadRequest if it names too many."""
+    found: dict[str, None] = {}
+    async for part in _parts(body):
+        found |= dict.fromkeys(ids_in(part))
+        if len(found) > MOST_NAMED:
+            raise BadRequest(
+                f"the body names more than {MOST_NAMED} things that the provider keeps", code="too_many_ids"
+            )
+    return list(found)
+
+
+async def _parts(body: bytes) -> AsyncIterator[bytes]:
+    """Yield parts that overlap by the longest name, and let others have their turn between two of them."""
+    for start in range(0, len(body), PART_BYTES):
+        if start:
+            await asyncio.sleep(0)
+        yield body[start : start + PART_BYTES + LONGEST_NAMED]
 
 
 def _ways(plan: Plan) -> list[Deployment]:

@@ -10,8 +10,9 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
+from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
-from gateway.errors import BadRequest, UnknownResponse
+from gateway.errors import UnknownResponse
 from gateway.wire.openai_answer import text
 from gateway.wire.passthrough_paths import Place
 
@@ -46,7 +47,20 @@ _NAMED = re.compile(
 """Ids in a request's body: of what is read on behalf of whoever names them."""
 _ESCAPED = re.compile(rb"\\u00(2[dD]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 """A letter, a digit, `-` or `_`, as JSON may write it too."""
-MOST_NAMED = 1000
+LONGEST_NAMED = 1024
+"""Bytes of a body that an id takes at most, each of its letters escaped."""
+_HINTS = BytesAhoCorasick(
+    [
+        *(b"file_id", b"vector_store", b"container", b'"conversation"', b'"skill_', b'"voice_'),
+        *(rb"\u005f", rb"\u005F", rb"\u006", rb"\u007"),
+    ],
+    matchkind=MatchKind.LeftmostFirst,
+)
+"""Keys under which things are named, and what might be a letter of one: no writer of JSON escapes these unasked.
+
+As in `openai_stream`, up to 16 needles are looked for at once, in a tenth of the time that one by one takes.
+"""
+_hints = _HINTS.find_matches_as_indexes
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -122,16 +136,10 @@ def _gemini_batch(place: Place) -> Target | None:
 
 
 def ids_in(body: bytes) -> list[str]:
-    """Return what might be ids in a request's body; raise BadRequest if it names too many."""
+    """Return what might be ids in a request's body, or in a part of it."""
     if b"\\u00" in body:  # unescaped as bytes: of a name that is said twice, decoding shows but one value
         body = _ESCAPED.sub(_unescaped, body)
-    found = dict.fromkeys(_NAMED.findall(body))
-    if len(found) > MOST_NAMED:
-        raise BadRequest(
-            f"the body names {len(found)} things that the provider keeps; at most {MOST_NAMED} are looked up",
-            code="too_many_ids",
-        )
-    return [one.decode() for one in found]
+    return [one.decode() for one in dict.fromkeys(_NAMED.findall(body))]
 
 
 def _unescaped(found: re.Match[bytes]) -> bytes:
@@ -139,14 +147,8 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
 
 
 def may_name(body: bytes) -> bool:
-    """Say whether the body of a call for a model's answer might name things that the provider keeps."""
-    return (
-        b"file_id" in body
-        or b"vector_store" in body
-        or b"container" in body
-        or b'"conversation"' in body
-        or (b"\\u00" in body and _ESCAPED.search(body) is not None)
-    )
+    """Say whether the body of a call for a model's answer, or a part of it, might name things that the provider keeps."""
+    return bool(_hints(body))
 
 
 def made_in(answer: bytes) -> list[str]:

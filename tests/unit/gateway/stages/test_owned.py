@@ -19,7 +19,7 @@ from gateway.processes.owned_store import OwnedStore
 from gateway.providers.openai import OpenAICompatible
 from gateway.routing.deployments import Deployment, Plan
 from gateway.settings import Timeouts
-from gateway.stages.owned import NOT_KEPT, OwnedStage
+from gateway.stages.owned import MOST_NAMED, NOT_KEPT, PART_BYTES, OwnedStage
 from gateway.upload import Upload
 from gateway.wire.passthrough import wire_of
 from gateway.wire.passthrough_paths import find
@@ -168,13 +168,27 @@ async def test_a_fallback_reads_no_more_than_the_first_choice(stage: OwnedStage)
         )
 
 
+async def test_an_id_in_a_large_body_is_seen_wherever_it_stands(stage: OwnedStage) -> None:
+    await make(stage, "file-1")
+    for before in range(PART_BYTES - 60, PART_BYTES, 3):
+        body = rb'{"x":"%b","file\u005fid":"file\u002d1","messages":[],"model":"m","y":"%b"}'
+        call = exchange(body % (b"x" * before, b"y" * PART_BYTES), project="q")
+
+        assert await stage.concerns(call)
+        with pytest.raises(UnknownResponse):
+            await stage.admit(call, plan())
+    assert not await stage.concerns(exchange(chat("x" * 3 * PART_BYTES)))
+
+
 async def test_every_id_of_a_body_is_looked_up_or_it_is_refused(stage: OwnedStage) -> None:
     await make(stage, "file-B")
-    names = [f"file-{index}" for index in range(1000)]
+    names = [f"file-{index}" for index in range(MOST_NAMED)]
 
     with pytest.raises(BadRequest) as caught:
         await admitted(stage, "POST", "/v1/batches", {"metadata": names, "input": "file-B"}, project="q")
     assert caught.value.code == "too_many_ids"
+    with pytest.raises(BadRequest):
+        await asked(stage, {"files": [f"file-{index:0100}" for index in range(MOST_NAMED + 1)]}, project="q")
     with pytest.raises(UnknownResponse):
         await admitted(stage, "POST", "/v1/batches", {"metadata": names[1:], "input": "file-B"}, project="q")
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import BadRequest, UnknownResponse
-from gateway.wire.owned_things import MOST_NAMED, Target, ids_in, listed, made_in, may_name, target_of
+from gateway.errors import UnknownResponse
+from gateway.wire.owned_things import Target, ids_in, listed, made_in, may_name, target_of
 from gateway.wire.passthrough_paths import find, find_socket
 
 
@@ -146,14 +146,6 @@ def test_every_letter_of_an_id_may_be_escaped(rest: str, data: st.DataObject) ->
     assert ids_in(f'["{written}"]'.encode()) == [name]
 
 
-def test_a_body_that_names_more_than_can_be_looked_up_is_refused():
-    body = b"".join(b'"file-%d"' % index for index in range(MOST_NAMED))
-
-    assert len(ids_in(body * 2)) == MOST_NAMED
-    with pytest.raises(BadRequest, match="names 1001 things"):
-        ids_in(body + b'"file-B"')
-
-
 @pytest.mark.parametrize(
     ("said", "may"),
     [
@@ -163,13 +155,50 @@ def test_a_body_that_names_more_than_can_be_looked_up_is_refused():
         (rb'{"container":"cntr_1"}', True),
         (rb'{"file\u005fid":"file-1"}', True),
         (rb'{"file_id":"\u0066ile-1"}', True),
+        (rb'{"tools":[{"type":"shell","skills":[{"skill_id":"skill_1"}]}]}', True),
+        (rb'{"audio":{"voice":{"id":"voice_1"}}}', True),
         (rb'{"type":"video_url"}', False),
-        (rb'{"content":"a conversation, caf\u00e9"}', False),
+        (rb'{"content":"a conversation, caf\u00e9, 1 \u003c 2"}', False),
         (rb'{"messages":[{"role":"user","content":"of a conversation"}]}', False),
     ],
 )
 def test_few_calls_for_a_models_answer_might_name_things(said: bytes, may: bool) -> None:  # noqa: FBT001
     assert may_name(said) is may
+
+
+_KEYS = ["file_id", "vector_store_ids", "container", "container_id", "conversation"]
+_AS_BEFORE = (b"file_id", b"vector_store", b"container", b'"conversation"')
+_PIECES = [
+    *_AS_BEFORE,
+    b"file",
+    b"_id",
+    b'"',
+    b"conversation",
+    b"vector_",
+    b"con",
+    b" ",
+    rb"\u00e9",
+    b"\\",
+    rb"\n",
+]
+
+
+@given(st.sampled_from(_KEYS), st.text(max_size=20), st.data())
+def test_whoever_names_a_thing_is_seen_however_json_writes_the_key(
+    key: str, beside: str, data: st.DataObject
+) -> None:
+    hexes = st.sampled_from(["\\u%04x", "\\u%04X"])
+    written = "".join(data.draw(hexes) % ord(char) if data.draw(st.booleans()) else char for char in key)
+
+    assert may_name(msgspec.json.encode(beside) + f'{{"{written}":"x"}}'.encode())
+
+
+@given(st.lists(st.one_of(st.sampled_from(_PIECES), st.binary(max_size=5)), max_size=30))
+def test_every_key_is_seen_wherever_it_stands_and_nothing_else_is(pieces: list[bytes]) -> None:
+    body = b"".join(pieces)
+    spelt = [rb"\u005f", rb"\u005F", rb"\u006", rb"\u007", b'"skill_', b'"voice_']
+
+    assert may_name(body) is any(key in body for key in (*_AS_BEFORE, *spelt))
 
 
 @given(st.binary(max_size=200))
