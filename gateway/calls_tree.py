@@ -46,6 +46,7 @@ class Call(msgspec.Struct, kw_only=True):
     usage_source: str = ""
     cost_nano_usd: int | None = None
     cost_reason: str | None = None
+    price_version: str = ""
     total_us: int | None = None
     first_byte_us: int | None = None
     attempts: list[Attempt] = []
@@ -125,6 +126,8 @@ def _count(tokens: int | None) -> str:
 def _cost(call: Call) -> str:
     if call.cost_nano_usd is None:
         return f"no cost: {escape(call.cost_reason or 'unknown')}"
+    if call.cost_reason == "settled":
+        return f"settled by {escape(call.price_version)}"
     return dollars(call.cost_nano_usd)
 
 

@@ -124,8 +124,10 @@ class CallAnswer(BaseModel):
     """What the tokens read from the provider's cache would have cost uncached, less what they did cost; of an answer
     that was kept here, what it cost when it was made."""
     cost_reason: str
+    """Why nobody knows the cost, or `settled`: a batch whose cost another call has."""
     price_row: str
     price_version: str
+    """Of what is `settled`, the `call_id` of that call."""
     gateway: str
     memory: MemoryAnswer
     metrics: dict[str, float] = {}

@@ -28,6 +28,15 @@ MemorySwitch = Literal["on", "read", "write", "off"]
 """Whether memories go into a call (`on`, `read`), and whether it is remembered (`on`, `write`)."""
 Capture = Literal["full", "cut", "lost", "none"]
 
+PENDING = "pending"
+"""`Cost.reason` of a call that made a batch whose output nobody has counted."""
+BATCH = "batch"
+"""`Outcome.service_tier` of the call that counted it."""
+SETTLES = "settles"
+"""Property of that call: the id of the one that made the batch."""
+BATCH_ROW = "batch output"
+"""`Cost.price_row` of what costs nothing itself, as the call named in `price_version` has counted the batch's output."""
+
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Tokens in disjoint buckets: each token is counted in exactly one of them. And what else is billed.
@@ -77,7 +86,8 @@ class Cost(msgspec.Struct, frozen=True, omit_defaults=True):
     price_version: str = ""
     reason: str = ""
     """Empty when priced. `unknown_model`, `no_answer`, `no_usage`, `no_price_table`, `no_rate:<bucket>`, `no_tier:<service
-    tier>`; `no_rate:units`: told in seconds or searches; `pending`: a batch whose output has not been seen."""
+    tier>`; `no_rate:units`: told in seconds or searches; `pending`: a batch whose output has not been seen. The
+    ledger shows a batch as `settled`, for 0, once another call has its cost: `price_version` names that call."""
     cache_saved_nano_usd: int = 0
     """What the tokens read from the provider's cache would have cost uncached, less what they did cost; of an answer
     that was kept here, what it cost when it was made."""

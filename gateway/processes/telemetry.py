@@ -60,6 +60,7 @@ from telemetry.upkeep.forgotten import Forgotten
 from telemetry.upkeep.keeper import Feed, Keeper
 from telemetry.upkeep.messages import MEMORY, STORE
 from telemetry.upkeep.retention import Keep
+from telemetry.upkeep.settling import SettlingLedger
 from telemetry.upkeep.verify import today
 
 DRAIN_S = 1.0
@@ -251,7 +252,8 @@ class Ledger:
             preview=preview,
             sealer=self._seals,
         )
-        clearing = ForgettingLedger(consumer, self._forgotten, store)
+        settling = SettlingLedger(consumer, store, origin, now_us=self._clock.now_us)
+        clearing = ForgettingLedger(settling, self._forgotten, store)
         pipe = Pipe(follower, clearing, now_us=self._clock.now_us)
         keeper = Keeper(
             store,
@@ -261,6 +263,7 @@ class Ledger:
             pricer=lambda: pricer(PriceTable.load(self._places.prices)),
             quota=journal.quota_mb * _MB,
             keep_consumed_s=journal.keep_consumed_s,
+            correcting=settling.correcting,
             forgotten=self._forgotten,
             others=forgetters(self._places, memory=self._settings.memory.enabled),
             keep=msgspec.convert(self._settings.retention, Keep, from_attributes=True),

@@ -9,7 +9,7 @@ import msgspec
 from gateway.exchange import KEEP_BYTES, Exchange
 from gateway.prices.cost import price
 from gateway.prices.table import PriceTable
-from telemetry.records import Cost, Usage
+from telemetry.records import PENDING, Cost, Usage
 
 BYTES_PER_TOKEN = 4
 """Rule of thumb for English, source: OpenAI, "What are tokens and how to count them?", 2026."""
@@ -24,7 +24,7 @@ REUSED = "kept answer"
 _COUNTED_ELSEWHERE: Mapping[str, Cost] = {
     "elsewhere": _FREE,
     "later": Cost(reason="no_usage"),
-    "batch": Cost(reason="pending"),
+    "batch": Cost(reason=PENDING),
     "untold": Cost(reason="no_usage"),
 }
 

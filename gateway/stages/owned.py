@@ -31,6 +31,7 @@ from gateway.wire.owned_things import (
     may_name,
     target_of,
 )
+from telemetry.records import SETTLES
 
 HUB_S = 2.0
 """As long as an answer waits until it is written down whose it is, or a question for the hub's reply."""
@@ -161,7 +162,7 @@ class OwnedStage:
         counting.counted = await self._tell(CLAIM, Thing(provider=provider, id=batch))
         call = exchange.call
         if counting.counted and call is not None and owned is not None:
-            said = {"batch": batch, "settles": owned.call_id}
+            said = {"batch": batch, SETTLES: owned.call_id}
             exchange.call = msgspec.structs.replace(call, properties={**call.properties, **said})
 
     async def _tell(self, method: str, params: object) -> bool:

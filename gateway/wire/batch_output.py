@@ -15,11 +15,10 @@ from gateway.wire.base import Finding
 from gateway.wire.openai_answer import object_bytes, text
 from gateway.wire.openai_usage import parse_usage
 from gateway.wire.sums import added
-from telemetry.records import Usage
+from telemetry.records import BATCH, Usage
 
 LONGEST_LINE = 4 << 20
 """Bytes; a longer one, say of pictures, passes uncounted, and the sum is no longer the whole."""
-TIER = "batch"
 
 _ABSENT = msgspec.Raw(b"")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -88,7 +87,7 @@ class BatchOutput:
             raw_usage=b'{"answers":%d}' % self._answers if usage is not None else b"",
             response_model=next(iter(self._models)) if len(self._models) == 1 else "",
             response_id=self._batch if self._ended else "",
-            service_tier=TIER if usage is not None else "",
+            service_tier=BATCH if self.counted else "",
             usage_due="untold" if self.counted else "elsewhere",
         )
 

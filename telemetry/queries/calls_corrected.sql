@@ -5,7 +5,7 @@
         if(newest.call_id = '', spans.cost_lower_nano_usd, newest.cost) AS cost_lower_nano_usd,
         if(newest.call_id = '', spans.cost_upper_nano_usd, newest.cost) AS cost_upper_nano_usd,
         if(newest.call_id = '', spans.cost_lines, newest.lines) AS cost_lines,
-        if(newest.call_id = '', spans.cost_reason, '') AS cost_reason,
+        multiIf(newest.call_id = '', spans.cost_reason, newest.row = 'batch output', 'settled', '') AS cost_reason,
         if(newest.call_id = '', spans.cache_saved_nano_usd, newest.saved) AS cache_saved_nano_usd,
         if(newest.call_id = '', spans.price_row, newest.row) AS price_row,
         if(newest.call_id = '', spans.price_version, newest.version) AS price_version

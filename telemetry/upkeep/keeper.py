@@ -52,6 +52,7 @@ class Keeper:
         clustered: bool,
         quota: int,
         keep_consumed_s: float,
+        correcting: threading.Lock,
         forgotten: Forgotten,
         others: Mapping[str, Callable[[Person], int]],
         now_us: Callable[[], int],
@@ -72,7 +73,8 @@ class Keeper:
         self._keep = keep
         self._retention = Retention(store, keep, clustered=clustered, now_us=now_us)
         self._now_us = now_us
-        self._repricing = threading.Lock()
+        self._correcting = correcting
+        """Held by whoever writes corrections, or compares them with the rollup."""
 
     def state(self) -> JournalState:
         """Say what lies in the journal."""
@@ -104,13 +106,13 @@ class Keeper:
 
     def rerate(self, order: Order, place: Place | None) -> Rerated:
         """Price a stretch of past calls anew; raise StoreError, and OSError or ValueError without a price table."""
-        with self._repricing:
+        with self._correcting:
             rerating = Rerating(self._store, self._origin, self._pricer(), now_us=self._now_us)
             return rerating.run(order, place)
 
     def repair(self) -> None:
         """Complete what a kill has left half done; raise StoreError."""
-        with self._repricing:
+        with self._correcting:
             repair(self._store, self._origin)
 
     def retain(self) -> Dropped:

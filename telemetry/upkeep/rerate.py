@@ -6,17 +6,15 @@ run adds nothing. A kill may leave corrections without their part of the rollup:
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import pyarrow as pa  # type: ignore[import-untyped]  # pyarrow 26 ships no types
 
 from telemetry.records import Cost, Usage
 from telemetry.store.base import Parameter, Row, Store
+from telemetry.upkeep.correcting import corrected, insert
 from telemetry.upkeep.messages import Order, Place, Rerated
 
 PAGE = 5000
@@ -26,20 +24,6 @@ _QUERIES = Path(__file__).parents[1] / "queries"
 _BUCKETS = Usage.__struct_fields__
 _HOUR_US = 3_600_000_000
 _MONTH_US = 31 * 24 * _HOUR_US
-_text, _money = pa.string(), pa.int64()
-_COLUMNS = {
-    **dict.fromkeys(("project", "environment", "call_id"), _text),
-    "started_at": pa.timestamp("us", tz="UTC"),
-    **dict.fromkeys(("user_id", "key_id", "provider", "model", "kind"), _text),
-    **dict.fromkeys(("old_nano_usd", "new_nano_usd", "delta_nano_usd"), _money),
-    "newly_priced": pa.uint8(),
-    **dict.fromkeys(("old_saved_nano_usd", "new_saved_nano_usd"), _money),
-    "new_lines": pa.map_(_text, _money),
-    **dict.fromkeys(("old_price_row", "old_price_version", "new_price_row", "new_price_version"), _text),
-    "reason": _text,
-    "corrected_at": pa.timestamp("us", tz="UTC"),
-    "origin": _text,
-}
 
 
 class Priceable(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,23 +135,14 @@ class Rerating:
                 done.without_price += 1
             elif cost.total_nano_usd != held["cost_nano_usd"]:
                 corrections.append(
-                    _correction(held, cost, cost.total_nano_usd, order.reason, now_us, self._origin)
+                    corrected(held, cost, cost.total_nano_usd, order.reason, now_us, self._origin)
                 )
                 done.changed += 1
                 done.newly_priced += held["cost_nano_usd"] is None
                 done.delta_nano_usd += cost.total_nano_usd - (held["cost_nano_usd"] or 0)
         if corrections and not order.dry_run:
             before = [known[one[2]]["corrections"] if one[2] in known else 0 for one in corrections]
-            self._insert(corrections, before)
-
-    def _insert(self, corrections: list[tuple[Any, ...]], before: list[int]) -> None:
-        values = zip(*corrections, strict=True)
-        arrays = [pa.array(column, kind) for column, kind in zip(values, _COLUMNS.values(), strict=True)]
-        # The same corrections on top of as many have the same token: an insert whose answer was lost is not repeated.
-        told = [self._origin, [(row[2], *row[9:12]) for row in corrections], before]
-        token = hashlib.sha256(msgspec.json.encode(told)).hexdigest()
-        block = pa.Table.from_arrays(arrays, names=list(_COLUMNS))
-        self._store.insert("cost_corrections", block, token=f"rerate:{token}")
+            insert(self._store, self._origin, corrections, before)
 
 
 def corrections_of(
@@ -191,20 +166,6 @@ def _priceable(row: Row) -> Priceable:
         started_at_us=row["started_at_us"],
         service_tier=row["service_tier"],
         usage=Usage(**{name: row[name] for name in _BUCKETS}),
-    )
-
-
-def _correction(held: Row, cost: Cost, total: int, reason: str, now_us: int, origin: str) -> tuple[Any, ...]:
-    old = held["cost_nano_usd"]
-    return (
-        *(held["project"], held["environment"], held["call_id"], held["started_at_us"]),
-        *(held["user_id"], held["key_id"], held["provider"], held["priced_model"], held["kind"]),
-        *(old, total, total - (old or 0)),
-        int(old is None),
-        *(held["cache_saved_nano_usd"], cost.cache_saved_nano_usd),
-        list(cost.lines.items()),
-        *(held["price_row"], held["price_version"], cost.price_row, cost.price_version),
-        *(reason, now_us, origin),
     )
 
 

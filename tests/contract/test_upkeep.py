@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +11,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from telemetry.answers import CallDetail
+from telemetry.delivery import StoreConsumer
+from telemetry.follower import Follower
 from telemetry.migrate import migrate
+from telemetry.questions.calls import CallQuestions
+from telemetry.questions.scope import Scope
 from telemetry.records import Cost, Injection, Request, Settled, Usage
 from telemetry.rows import PAYLOADS, SPANS, begin, row_of
-from telemetry.store.base import Store
+from telemetry.store.base import Block, Store, StoreAway
 from telemetry.store.embedded import open_folder
 from telemetry.store.server import open_server
 from telemetry.upkeep import verify
@@ -23,8 +29,9 @@ from telemetry.upkeep.inspection import Check
 from telemetry.upkeep.messages import Order, Rerated
 from telemetry.upkeep.rerate import Priceable, Rerating, corrections_of, repair
 from telemetry.upkeep.retention import Dropped, Keep, Retention
+from telemetry.upkeep.settling import SettlingLedger
 from telemetry.upkeep.verify import of_ledger, today
-from tests.fakes.ledger import BASE_US, call, outcome, payload, settled, start_front
+from tests.fakes.ledger import BASE_US, SegmentWriter, call, outcome, payload, settled, start_front
 
 DAY_US = 86_400_000_000
 
@@ -239,6 +246,137 @@ def test_todays_sums_come_in_pairs(store: Store) -> None:
     assert sums["ledger_calls"] == sums["rollup_calls"] == 2
     assert sums["ledger_nano_usd"] == sums["rollup_nano_usd"] == 24_690
     assert sums["ledger_corrections_nano_usd"] == sums["rollup_corrections_nano_usd"] == 24_690
+
+
+# batches: what they cost is known once their output was seen, by another call
+
+
+class Batches:
+    """A journal with calls of one origin that make batches and count them, and what brings them in."""
+
+    def __init__(self, store: Store, origin: str, folder: Path) -> None:
+        self.ledger = Ledger(store, origin)
+        self.folder = folder
+        self.writer = SegmentWriter(folder, "w1")
+        self.losing = Losing(store)
+
+    def id_of(self, number: int) -> str:
+        made = f"{BASE_US // 1000:012x}"
+        return f"{made[:8]}-{made[8:]}-7000-8000-{zlib.crc32(self.ledger.origin.encode()) + number:012d}"
+
+    def made(self, number: int) -> Settled:
+        how = outcome(
+            response_id=f"batch_{number}", usage=Usage(), usage_source="none", cost=Cost(reason="pending")
+        )
+        return settled(number, how=how, call_id=self.id_of(number), project=self.ledger.origin)
+
+    def counted(self, number: int, *, of: int, **changes: Any) -> Settled:
+        how = outcome(**{"response_id": f"batch_{of}", "service_tier": "batch", **changes})
+        return settled(
+            number,
+            how=how,
+            call_id=self.id_of(number),
+            project=self.ledger.origin,
+            started_at_us=BASE_US + DAY_US // 2,
+            properties={"batch": f"batch_{of}", "settles": self.id_of(of)},
+        )
+
+    def deliver(self, *frames: Settled) -> None:
+        """Write the frames and bring them in; what fails is brought in again, as after a kill."""
+        self.writer.write(*frames)
+        while True:
+            inner = StoreConsumer(
+                self.losing, self.folder / "dead", origin=self.ledger.origin, now_us=lambda: 1
+            )
+            consumer = SettlingLedger(inner, self.losing, self.ledger.origin, now_us=lambda: BASE_US)
+            follower = Follower("store", self.folder, now_us=lambda: 1)
+            try:
+                while (work := follower.next()) is not None:
+                    consumer.deliver(work)
+                    if self.losing.commits:
+                        follower.commit(work)
+                    else:
+                        self.losing.commits = True
+                        break
+                else:
+                    return
+            except StoreAway:
+                continue
+
+    def row(self, number: int) -> CallDetail:
+        scope = Scope(project=self.ledger.origin, environment="prod")
+        return CallQuestions(self.losing.store).call(scope, self.id_of(number))
+
+
+class Losing:
+    """A store that loses the corrections it is given, or only says so, as often as it is told."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.ghost_s = 0.0
+        self.lose = 0
+        self.lose_answer = 0
+        self.commits = True
+        """Else a kill comes before the follower knows that all was delivered."""
+
+    def insert(self, table: str, block: Block, *, token: str) -> None:
+        if table == "cost_corrections" and self.lose:
+            self.lose -= 1
+            raise StoreAway("killed")
+        self.store.insert(table, block, token=token)
+        if table == "cost_corrections" and self.lose_answer:
+            self.lose_answer -= 1
+            raise StoreAway("connection reset")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+
+@pytest.mark.parametrize(
+    ("first", "trouble"),
+    [
+        *(("made", trouble) for trouble in ("none", "lose", "lose_answer", "killed")),
+        ("counted", "none"),
+        ("together", "killed"),
+    ],
+)
+def test_a_batch_waits_for_its_cost_until_a_call_counted_it_once(
+    store: Store, tmp_path: Path, first: str, trouble: str
+) -> None:
+    batches = Batches(store, f"batches-{first}-{trouble}", tmp_path)
+    frames = [batches.made(1), batches.counted(2, of=1)]
+    if first == "made":
+        batches.deliver(frames.pop(0), batches.made(3))
+        assert (batches.row(1).cost_nano_usd, batches.row(1).cost_reason) == (None, "pending")
+    elif first == "counted":
+        batches.deliver(frames.pop(1), batches.made(3))
+    else:
+        frames.append(batches.made(3))
+    if trouble == "killed":
+        batches.losing.commits = False
+    elif trouble != "none":
+        setattr(batches.losing, trouble, 2)
+    batches.deliver(*frames)
+
+    row = batches.row(1)
+    assert (row.cost_nano_usd, row.cost_reason, row.price_version) == (0, "settled", batches.id_of(2))
+    assert (batches.row(2).cost_nano_usd, batches.row(2).cost_reason) == (12_345, "")
+    assert batches.row(3).cost_reason == "pending"
+    assert batches.ledger.rollup(batches.ledger.origin) == (3, 1, 2, 12_345)
+    assert batches.ledger.rollup() == (0, 1, -1, 0)
+    assert all(check.ok for check in batches.ledger.checks().values()), batches.ledger.checks()
+
+
+def test_who_only_says_so_settles_no_batch(store: Store, tmp_path: Path) -> None:
+    batches = Batches(store, "said", tmp_path)
+    batches.deliver(
+        batches.made(1),
+        batches.counted(2, of=1, service_tier="default"),
+        batches.counted(3, of=1, response_id="batch_9"),
+        batches.counted(4, of=1, provider="elsewhere"),
+    )
+    assert batches.row(1).cost_reason == "pending"
+    assert batches.ledger.rollup() == (0, 0, 0, 0)
 
 
 # retention: the engine takes its time for each of these statements, so they are tried on one store only

@@ -68,6 +68,16 @@ def calls(gate: Tidegate, name: str, count: int, event: dict[str, str]) -> list[
     return gate.await_calls(count, key, event_id=event["x-tidegate-event-id"])
 
 
+def calls_settled(gate: Tidegate, count: int, event: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the shop's calls once none of them waits for its cost."""
+
+    def look() -> list[dict[str, Any]] | None:
+        found = calls(gate, "shop", count, event)
+        return found if "pending" not in {row["cost_reason"] for row in found} else None
+
+    return eventually(look, what="the cost of a batch")
+
+
 def upload(client: openai.OpenAI) -> str:
     return client.files.create(file=("rows.jsonl", b"rows"), purpose="batch").id
 
@@ -110,6 +120,7 @@ def test_what_a_batch_used_is_counted_once_when_its_output_is_seen(
 ) -> None:
     shop = clients["shop"]
     made = batch(shop, upload(shop), extra_headers=event)
+    assert calls(gate, "shop", 1, event)[0]["cost_reason"] == "pending"
     output = shop.batches.retrieve(made).output_file_id
     assert output is not None
     with pytest.raises(openai.NotFoundError):
@@ -119,14 +130,15 @@ def test_what_a_batch_used_is_counted_once_when_its_output_is_seen(
     for _ in range(2):
         assert shop.files.content(output, extra_headers=event).content.count(b"\n") == 3
 
-    rows = calls(gate, "shop", 4, event)
-    (pending,) = [row for row in rows if row["operation"] == "batches"]
+    rows = calls_settled(gate, 4, event)
+    (waited,) = [row for row in rows if row["cost_reason"]]
     (settled,) = [row for row in rows if row["usage"]]
-    assert (pending["cost_reason"], pending["response_id"]) == ("pending", made)
+    assert (waited["cost_reason"], waited["price_version"]) == ("settled", settled["call_id"])
+    assert (waited["cost_nano_usd"], waited["response_id"]) == (0, made)
     assert settled["usage"] == {"input_uncached": 3000, "output_text": 300}
     assert (settled["service_tier"], settled["response_model"]) == ("batch", "gpt-4o-mini-2024-07-18")
     assert settled["cost_nano_usd"] == 3000 * 75 + 300 * 300
-    assert settled["properties"] == {"batch": made, "settles": pending["call_id"]}
+    assert settled["properties"] == {"batch": made, "settles": waited["call_id"]}
     assert sorted(row["cost_nano_usd"] or 0 for row in rows) == [0, 0, 0, settled["cost_nano_usd"]]
     assert shop.files.list().data  # 3,300 tokens of long ago take nothing of this minute's 3,000
 

@@ -77,6 +77,11 @@ def test_a_free_call_costs_zero_and_not_unknown():
     assert "$0.00" in show({"cost_nano_usd": 0})[1]
 
 
+def test_a_batch_says_which_call_has_its_cost():
+    text = show({"cost_nano_usd": 0, "cost_reason": "settled", "price_version": "c-9"})
+    assert "settled by c-9" in text[1]
+
+
 def test_unknown_tokens_are_not_zero():
     assert "tokens unknown" in show({"input_tokens": None, "output_tokens": None})[1]
     assert "tokens unknown" in show({"input_tokens": 0, "output_tokens": 0, "usage_source": "none"})[1]

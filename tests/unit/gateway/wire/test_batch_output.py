@@ -39,13 +39,13 @@ def test_anthropics_results_are_read_too():
 def test_what_another_call_has_counted_is_not_counted_again():
     found = read(output_line(1), counted=False).finding()
 
-    assert (found.usage, found.usage_due) == (None, "elsewhere")
+    assert (found.usage, found.usage_due, found.service_tier) == (None, "elsewhere", "")
 
 
 def test_a_line_that_is_too_long_to_read_leaves_the_sum_unknown():
     found = read(output_line(1) + b"\n", b"x" * LONGEST_LINE, b"x\n", output_line(2)).finding()
 
-    assert (found.usage, found.usage_due) == (None, "untold")
+    assert (found.usage, found.usage_due, found.service_tier) == (None, "untold", "batch")
 
 
 def test_answers_of_several_models_have_no_one_model():
