@@ -21,10 +21,11 @@ from gateway.link import CallFailed, FrameTooLarge, LinkClient, LinkDown
 from gateway.owned_ids import CLAIM, DROP, FIND, PUT, Owned, Question, Thing
 from gateway.routing.deployments import Deployment, Plan
 from gateway.wire.base import Screen
-from gateway.wire.batch_output import BatchOutput
+from gateway.wire.batch_output import BatchObject, BatchOutput
 from gateway.wire.owned_things import (
     LONGEST_NAMED,
     Target,
+    googles_ids_in,
     ids_in,
     listed,
     made_in,
@@ -39,6 +40,8 @@ PART_BYTES = 64 * 1024
 """Of a larger body parts are looked through, and between them it is the turn of others."""
 MOST_NAMED = 1000
 """Ids in one body."""
+GOOGLES = "gemini.passthrough"
+"""Spoken by providers that keep things as Gemini does."""
 NOT_KEPT = (b"x-tidegate-warning", b"owner_not_kept")
 """On an answer whose thing nobody will be known to own."""
 BATCHES = frozenset({"batches", "messages/batches"})
@@ -74,23 +77,24 @@ class OwnedStage:
 
         Raises UnknownResponse, Forbidden, Unavailable, BadRequest.
         """
-        providers = list(dict.fromkeys(way.provider.name for way in _ways(plan) if not way.borrowed))
+        providers = {way.provider.name: way.provider for way in _ways(plan) if not way.borrowed}
         if not providers:
             return
         target = target_of(exchange.place) if exchange.place is not None else None
         if target is not None:
             _check_key(exchange, target)
-        asked = [target.id] if target is not None and target.id else []
-        if "owner" not in exchange.principal.scopes:
-            asked += await _named(exchange.body)
         known: dict[str, Owned] = {}
-        for provider in providers if asked else ():
-            found = await self._find(exchange, provider, asked)
-            _check(exchange, found)
-            known |= found
+        for name, provider in providers.items():
+            asked = [target.id] if target is not None and target.id else []
+            if "owner" not in exchange.principal.scopes:
+                asked += await _named(exchange.body, googles_ids_in if GOOGLES in provider.speaks else ids_in)
+            if asked:
+                found = await self._find(exchange, name, asked)
+                _check(exchange, found)
+                known |= found
         if target is not None:
             _check_known(exchange, target, known)
-            self._follow(exchange, providers[0], target, known.get(target.id))
+            self._follow(exchange, next(iter(providers)), target, known.get(target.id))
 
     def _follow(self, exchange: Exchange, provider: str, target: Target, owned: Owned | None) -> None:
         """Arrange for what must be done with the answer before its client sees it."""
@@ -105,6 +109,9 @@ class OwnedStage:
             _watch(exchange, partial(self._drop, Thing(provider=provider, id=target.id)))
         elif target.act == "make" or (target.collection in _TELLING and not target.below.endswith("results")):
             _watch(exchange, partial(self._put, exchange, provider, target, owned))
+            if owned is not None and target.id.startswith("batches/") and not target.below:  # Gemini's
+                exchange.counting = BatchObject(target.id)
+                exchange.on_id = partial(self._claim, provider, owned)
 
     async def _find(self, exchange: Exchange, provider: str, ids: list[str]) -> dict[str, Owned]:
         try:
@@ -197,11 +204,11 @@ def _watch(exchange: Exchange, look: Callable[[bytes], Awaitable[bytes]]) -> Non
     exchange.screen = screen
 
 
-async def _named(body: bytes) -> list[str]:
+async def _named(body: bytes, ids: Callable[[bytes], list[str]]) -> list[str]:
     """Return what might be ids in a body; raise BadRequest if it names too many."""
     found: dict[str, None] = {}
     async for part in _parts(body):
-        found |= dict.fromkeys(ids_in(part))
+        found |= dict.fromkeys(ids(part))
         if len(found) > MOST_NAMED:
             raise BadRequest(
                 f"the body names more than {MOST_NAMED} things that the provider keeps", code="too_many_ids"
@@ -275,5 +282,5 @@ def _output_of(target: Target, owned: Owned | None) -> str:
     if owned is None or target.act != "use":
         return ""
     if target.collection == "files":
-        return owned.batch if target.below == "/content" else ""
+        return owned.batch if target.below in {"/content", ":download"} else ""
     return target.id if target.collection == "messages/batches" and target.below == "/results" else ""

@@ -13,7 +13,7 @@ import msgspec
 from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
 from gateway.errors import UnknownResponse
-from gateway.wire.openai_answer import text
+from gateway.wire.openai_answer import object_bytes, text
 from gateway.wire.passthrough_paths import Place
 
 Act = Literal["make", "list", "use", "delete", "govern"]
@@ -45,18 +45,22 @@ _NAMED = re.compile(
     rb'[-_][A-Za-z0-9_-]{1,128})"(?!\s*:)'
 )
 """Ids in a request's body: of what is read on behalf of whoever names them."""
-_ESCAPED = re.compile(rb"\\u00(2[dD]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
-"""A letter, a digit, `-` or `_`, as JSON may write it too."""
-LONGEST_NAMED = 1024
+_GOOGLES = re.compile(rb'(?<=["/])(?:files|cachedContents|fileSearchStores)/[^"/?#:\s\\]{1,256}(?=["/?#:])')
+"""Gemini's ids, which may stand at the end of an address: `https://.../v1beta/files/abc`."""
+_ESCAPED = re.compile(rb"\\u00(2[35dDeEfF]|3[0-9aAfF]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
+"""A letter, a digit or `-_./:?#%`, as JSON may write it too."""
+LONGEST_NAMED = 2048
 """Bytes of a body that an id takes at most, each of its letters escaped."""
 _HINTS = BytesAhoCorasick(
     [
         *(b"file_id", b"vector_store", b"container", b'"conversation"', b'"skill_', b'"voice_'),
+        *(b"iles/", b"ontents/", b"tores/", rb"s\/", rb"s\u002f", rb"s\u002F"),
         *(rb"\u005f", rb"\u005F", rb"\u006", rb"\u007"),
     ],
     matchkind=MatchKind.LeftmostFirst,
 )
-"""Keys under which things are named, and what might be a letter of one: no writer of JSON escapes these unasked.
+"""Keys under which things are named, how Gemini's ids begin, and what might be a letter of either: no writer of JSON
+escapes these unasked.
 
 As in `openai_stream`, up to 16 needles are looked for at once, in a tenth of the time that one by one takes.
 """
@@ -85,9 +89,15 @@ class _Made(msgspec.Struct):
     error_file_id: Any = ""
     result_files: Any = None
     thread_id: Any = ""
+    response: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Response(msgspec.Struct):
+    responses_file: Any = msgspec.field(default="", name="responsesFile")
 
 
 _made = msgspec.json.Decoder(_Made)
+_responses = msgspec.json.Decoder(_Response)
 _objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _lists = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -137,9 +147,21 @@ def _gemini_batch(place: Place) -> Target | None:
 
 def ids_in(body: bytes) -> list[str]:
     """Return what might be ids in a request's body, or in a part of it."""
-    if b"\\u00" in body:  # unescaped as bytes: of a name that is said twice, decoding shows but one value
-        body = _ESCAPED.sub(_unescaped, body)
-    return [one.decode() for one in dict.fromkeys(_NAMED.findall(body))]
+    return [one.decode() for one in dict.fromkeys(_NAMED.findall(_plain(body)))]
+
+
+def googles_ids_in(body: bytes) -> list[str]:
+    """Return the same of a request for Gemini."""
+    found = dict.fromkeys(_GOOGLES.findall(_plain(body).replace(rb"\/", b"/")))
+    return [unquote(one.decode("utf-8", "replace")) for one in found]
+
+
+def _plain(body: bytes) -> bytes:
+    if b"\\u00" not in body:
+        return body
+    return _ESCAPED.sub(
+        _unescaped, body
+    )  # as bytes: of a name that is said twice, decoding shows but one value
 
 
 def _unescaped(found: re.Match[bytes]) -> bytes:
@@ -155,12 +177,13 @@ def made_in(answer: bytes) -> list[str]:
     """Return the ids of what an answer says was made: the thing itself first, then its outputs."""
     try:
         said = _made.decode(answer)
+        done = _responses.decode(object_bytes(said.response) or b"{}")
     except _UNREADABLE:
         return []
     file = said.file.get("name") if isinstance(said.file, dict) else ""
     results = said.result_files if isinstance(said.result_files, list) else []
     own = text(said.id) or text(said.name) or text(file)
-    others = (said.output_file_id, said.error_file_id, said.thread_id, *results)
+    others = (said.output_file_id, said.error_file_id, said.thread_id, done.responses_file, *results)
     return [one for one in (own, *map(text, others)) if one]
 
 

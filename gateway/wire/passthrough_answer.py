@@ -35,6 +35,8 @@ class _Meta(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     id: Any = ""
+    name: Any = ""
+    """What Gemini has for an id."""
     model: Any = ""
     type: Any = ""
     usage: msgspec.Raw = _ABSENT
@@ -97,7 +99,7 @@ class _Reading:
             said = _answers.decode(document)
         except _UNREADABLE:
             return
-        said.id, said.model = said.id or self._said.id, said.model or self._said.model
+        said.id, said.model = said.id or said.name or self._said.id, said.model or self._said.model
         self._said = said
         if self._counts:
             self._count(said)

@@ -1,4 +1,4 @@
-"""A provider's account that all keys of an installation share: files and batches of OpenAI's and Anthropic's API."""
+"""A provider's account that all keys of an installation share: files and batches of OpenAI, Anthropic and Gemini."""
 
 from __future__ import annotations
 
@@ -32,6 +32,23 @@ def result_line(index: int) -> bytes:
     return msgspec.json.encode({"custom_id": str(index), "result": {"type": "succeeded", "message": message}})
 
 
+def gemini_answer() -> dict[str, Any]:
+    """An answer in one of Gemini's batches."""
+    usage = {"promptTokenCount": 1000, "candidatesTokenCount": 100, "totalTokenCount": 1100}
+    return {"candidates": [], "modelVersion": "gemini-2.5-flash", "usageMetadata": usage}
+
+
+def gemini_batch(answers: int) -> dict[str, Any]:
+    """One that is done, with its answers; https://ai.google.dev/api/batch-api (2026-11)."""
+    inlined = [{"metadata": {"key": str(index)}, "response": gemini_answer()} for index in range(answers)]
+    return {
+        "name": "batches/b1",
+        "metadata": {"state": "BATCH_STATE_SUCCEEDED"},
+        "done": True,
+        "response": {"inlinedResponses": {"inlinedResponses": inlined}},
+    }
+
+
 class Account:
     """Remembers what was made; a batch is done as soon as it is asked for."""
 
@@ -44,7 +61,10 @@ class Account:
     def __call__(self, request: Received) -> Script:
         """Answer by method and path."""
         self.asked.append(f"{request.method} {request.path}")
-        path = request.path.partition("?")[0].removeprefix("/v1")
+        path = request.path.partition("?")[0]
+        if path.startswith("/v1beta/"):
+            return self._gemini(request, path.removeprefix("/v1beta/"))
+        path = path.removeprefix("/v1")
         parts = path.strip("/").split("/")
         if parts[0] == "messages":
             return self._messages(request, parts[2:])
@@ -101,6 +121,15 @@ class Account:
             lines = b"\n".join(result_line(index) for index in range(3))
             return binary(lines, "application/x-jsonl")
         return answer({"id": "msgbatch_1", "type": "message_batch", "processing_status": "ended"})
+
+    def _gemini(self, request: Received, place: str) -> Script:
+        if place.endswith(":batchGenerateContent"):
+            return answer({"name": "batches/b1", "metadata": {"state": "BATCH_STATE_PENDING"}})
+        if place == "batches/b1":
+            return answer(gemini_batch(3))
+        if place == "cachedContents":
+            return answer({"name": "cachedContents/c1", "model": "models/gemini-2.5-flash"})
+        return answer(gemini_answer())
 
 
 def _file(name: str) -> dict[str, Any]:

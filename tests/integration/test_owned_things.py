@@ -40,6 +40,7 @@ def gate(account: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "providers": {
                 "openai": {"base_url": f"{upstream.base_url}/v1", "api_key": "sk"},
                 "anthropic": {"base_url": upstream.base_url, "api_key": "ak"},
+                "gemini": {"base_url": upstream.base_url, "api_key": "gk"},
             },
             "keys": keys,
             "limits": {"few": {"per": ["key"], "tpm": 3000}},
@@ -155,3 +156,29 @@ def test_anthropics_results_are_counted_too(gate: Tidegate, event: dict[str, str
     (settled,) = [row for row in calls(gate, "shop", 2, event) if row["usage"]]
     assert settled["usage"] == {"input_uncached": 3000, "output_text": 300}
     assert settled["cost_nano_usd"] == 3000 * 1500 + 300 * 7500
+
+
+def test_a_gemini_batch_settles_when_its_answers_are_seen_in_it(
+    gate: Tidegate, event: dict[str, str]
+) -> None:
+    def ask(name: str, method: str, path: str, body: object = None) -> int:
+        return gate.request(method, f"/v1beta/{path}", body, {"x-goog-api-key": KEYS[name], **event}).status
+
+    model = "models/gemini-2.5-flash"
+    assert ask("shop", "POST", f"{model}:batchGenerateContent", {"batch": {}}) == 200
+    assert ask("rival", "GET", "batches/b1") == 404
+    for _ in range(2):
+        assert ask("shop", "GET", "batches/b1") == 200
+
+    rows = calls_settled(gate, 3, event)
+    (waited,) = [row for row in rows if row["cost_reason"]]
+    (settled,) = [row for row in rows if row["usage"]]
+    assert settled["usage"] == {"input_uncached": 3000, "output_text": 300}
+    assert settled["cost_nano_usd"] == 3000 * 150 + 300 * 1250
+    assert (waited["cost_reason"], waited["price_version"]) == ("settled", settled["call_id"])
+    assert sum(row["cost_nano_usd"] for row in rows) == settled["cost_nano_usd"]
+
+    assert ask("shop", "POST", "cachedContents", {"model": model}) == 200
+    cached = {"contents": [{"parts": [{"text": "hi"}]}], "cachedContent": "cachedContents/c1"}
+    assert ask("shop2", "POST", f"{model}:generateContent", cached) == 200
+    assert ask("rival", "POST", f"{model}:generateContent", cached) == 404

@@ -16,11 +16,14 @@ from gateway.link_server import LinkServer
 from gateway.principal import SCOPES
 from gateway.processes.doors import bind_unix
 from gateway.processes.owned_store import OwnedStore
+from gateway.providers.base import Provider
+from gateway.providers.gemini import Gemini
 from gateway.providers.openai import OpenAICompatible
 from gateway.routing.deployments import Deployment, Plan
 from gateway.settings import Timeouts
 from gateway.stages.owned import MOST_NAMED, NOT_KEPT, PART_BYTES, OwnedStage
 from gateway.upload import Upload
+from gateway.wire.batch_output import BatchObject
 from gateway.wire.passthrough import wire_of
 from gateway.wire.passthrough_paths import find
 from tests.fakes.exchanges import caller, chat, exchange
@@ -47,8 +50,11 @@ async def stage(tmp_path: Path, server: LinkServer) -> AsyncIterator[OwnedStage]
     await client.close()
 
 
-def plan(*, borrowed: bool = False) -> Plan:
-    provider = OpenAICompatible("openai", "http://openai.example/v1")
+OPENAI = OpenAICompatible("openai", "http://openai.example/v1")
+GEMINI = Gemini("gemini", "http://gemini.example")
+
+
+def plan(*, borrowed: bool = False, provider: Provider = OPENAI) -> Plan:
     way = Deployment(id="openai", provider=provider, model="", secret="k", borrowed=borrowed)
     return Plan(deployments=(way,), timeouts=Timeouts())
 
@@ -237,6 +243,68 @@ async def test_what_is_deleted_is_nobodys(stage: OwnedStage) -> None:
 
     with pytest.raises(UnknownResponse):
         await admitted(stage, "GET", "/v1/files/file-1")
+
+
+async def of_gemini(stage: OwnedStage, path: str, body: Any = None, **who: Any) -> Exchange:
+    place = find("POST" if body is not None else "GET", f"/v1beta/{path}", anthropic=False, gemini=True)
+    assert place is not None
+    call = exchange(b"{}", wire=wire_of(place), **who)
+    call.place, call.body = place, msgspec.json.encode(body) if body is not None else b""
+    await stage.admit(call, plan(provider=GEMINI))
+    return call
+
+
+FILE_URI = "https://generativelanguage.googleapis.com/v1beta/files/"
+
+
+async def test_gemini_reads_only_what_is_the_senders_or_was_uploaded_straight_to_google(
+    stage: OwnedStage,
+) -> None:
+    for path, name in (("cachedContents", "cachedContents/c1"), ("files", "files/f1")):
+        made = await of_gemini(stage, path, {})
+        await seen(made, msgspec.json.encode({"name": name}))
+    named: list[dict[str, Any]] = [
+        {"cachedContent": "cachedContents/c1"},
+        {"contents": [{"parts": [{"fileData": {"fileUri": f"{FILE_URI}f1"}}]}]},
+    ]
+
+    for body in (*named, {"contents": [{"parts": [{"fileData": {"fileUri": f"{FILE_URI}stray"}}]}]}):
+        call = exchange(chat(**body), project="q" if "stray" in str(body) else "p")
+        assert await stage.concerns(call)
+        await stage.admit(call, plan(provider=GEMINI))
+    for body in named:
+        for call in (exchange(chat(**body), project="q"), exchange(chat(**body), environment="test")):
+            with pytest.raises(UnknownResponse):
+                await stage.admit(call, plan(provider=GEMINI))
+        with pytest.raises(UnknownResponse):
+            await of_gemini(stage, "models/m:batchGenerateContent", body, project="q")
+
+
+async def test_a_gemini_batch_that_holds_its_answers_is_counted_once(stage: OwnedStage) -> None:
+    made = await of_gemini(stage, "models/m:batchGenerateContent", {})
+    await seen(made, b'{"name":"batches/b1"}')
+
+    counted = []
+    for _ in range(2):
+        call = await of_gemini(stage, "batches/b1")
+        assert isinstance(call.counting, BatchObject)
+        assert call.on_id is not None
+        await call.on_id(call, "batches/b1")
+        counted.append(call.counting.counted)
+    assert counted == [True, False]
+    with pytest.raises(UnknownResponse):
+        await of_gemini(stage, "batches/b1", project="q")
+
+
+async def test_the_file_of_a_gemini_batch_is_counted_as_well(stage: OwnedStage) -> None:
+    made = await of_gemini(stage, "models/m:batchGenerateContent", {})
+    await seen(made, b'{"name":"batches/b1"}')
+    asked = await of_gemini(stage, "batches/b1")
+    await seen(asked, b'{"name":"batches/b1","response":{"responsesFile":"files/batch-b1"}}')
+
+    assert (await of_gemini(stage, "files/batch-b1:download")).counting is not None
+    with pytest.raises(UnknownResponse):
+        await of_gemini(stage, "files/batch-b1:download", project="q")
 
 
 async def test_a_clients_own_key_is_left_alone(stage: OwnedStage) -> None:

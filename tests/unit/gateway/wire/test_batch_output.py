@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire.batch_output import LONGEST_LINE, BatchOutput
+from gateway.wire.batch_output import LONGEST_LINE, BatchObject, BatchOutput
 from telemetry.records import Usage
-from tests.fakes.account import output_line, result_line
+from tests.fakes.account import gemini_answer, gemini_batch, output_line, result_line
 
 THREE = Usage(input_uncached=3000, output_text=300)
 
@@ -34,6 +36,31 @@ def test_the_sum_is_the_same_however_the_lines_arrive(places, ended):
 
 def test_anthropics_results_are_read_too():
     assert read(b"\n".join(result_line(index) for index in range(3))).finding().usage == THREE
+
+
+def test_geminis_answers_are_read_too_in_a_file_or_in_the_batch_itself():
+    lines = [msgspec.json.encode({"key": str(index), "response": gemini_answer()}) for index in range(3)]
+    in_file = read(b"\n".join([*lines, b'{"key":"4","error":{"code":400}}'])).finding()
+    reading = BatchObject("batch_1")
+    reading.counted = True
+    whole = msgspec.json.encode(gemini_batch(3))
+    for part in (whole[:40], whole[40:]):
+        assert reading.feed(part) == part
+    assert reading.end() == b""
+
+    assert in_file.usage == THREE
+    assert reading.finding() == in_file
+    assert in_file.response_model == "gemini-2.5-flash"
+
+
+def test_a_batch_that_holds_no_answers_is_not_its_output():
+    others: list[Any] = [{"name": "b"}, {"response": {"responsesFile": "files/1"}}, {"response": 1}, []]
+    for said in others:
+        reading = BatchObject("batches/1")
+        reading.feed(msgspec.json.encode(said))
+        reading.end()
+        found = reading.finding()
+        assert (found.response_id, found.usage, found.usage_due) == ("", None, "elsewhere")
 
 
 def test_what_another_call_has_counted_is_not_counted_again():

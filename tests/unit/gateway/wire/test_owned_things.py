@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import UnknownResponse
-from gateway.wire.owned_things import Target, ids_in, listed, made_in, may_name, target_of
+from gateway.wire.owned_things import (
+    Target,
+    googles_ids_in,
+    ids_in,
+    listed,
+    made_in,
+    may_name,
+    target_of,
+)
 from gateway.wire.passthrough_paths import find, find_socket
 
 
@@ -99,6 +107,11 @@ def test_a_websocket_is_about_nothing_that_is_kept():
         ({"id": "batch_1", "output_file_id": "o", "error_file_id": None}, ["batch_1", "o"]),
         ({"id": "ftjob-1", "result_files": ["r1", 7, "r2"]}, ["ftjob-1", "r1", "r2"]),
         ({"id": "run_1", "thread_id": "thread_1"}, ["run_1", "thread_1"]),
+        (
+            {"name": "batches/a", "done": True, "response": {"responsesFile": "files/batch-a"}},
+            ["batches/a", "files/batch-a"],
+        ),
+        ({"id": "x", "response": "done"}, ["x"]),
         ({"id": 7}, []),
         ([], []),
     ],
@@ -136,6 +149,31 @@ def test_ids_in_a_body_are_found_once_each():
 )
 def test_an_id_is_found_however_json_writes_it(body: bytes) -> None:
     assert ids_in(body) == ["file-B"]
+
+
+@pytest.mark.parametrize(
+    ("value", "ids"),
+    [
+        ("https://generativelanguage.googleapis.com/v1beta/files/abc-1", ["files/abc-1"]),
+        ("https://generativelanguage.googleapis.com/v1beta/files/abc-1:download?alt=media", ["files/abc-1"]),
+        ("files/%61bc", ["files/abc"]),
+        ("cachedContents/x1", ["cachedContents/x1"]),
+        ("fileSearchStores/docs-1/documents/a", ["fileSearchStores/docs-1"]),
+        ("gs://bucket/profiles/abc", []),
+        ("look into files/abc and say", []),
+    ],
+)
+@given(data=st.data())
+def test_geminis_ids_are_found_in_addresses_however_json_writes_them(
+    value: str, ids: list[str], data: st.DataObject
+) -> None:
+    def written(char: str) -> str:
+        ways = [char, f"\\u{ord(char):04x}", f"\\u{ord(char):04X}"] + (["\\/"] if char == "/" else [])
+        return data.draw(st.sampled_from(ways))
+
+    body = f'{{"fileUri":"{"".join(map(written, value))}"}}'.encode()
+    assert googles_ids_in(body) == ids
+    assert may_name(body) or not ids
 
 
 @given(st.text(alphabet="abzABZ019-_", min_size=1), st.data())
@@ -197,6 +235,7 @@ def test_whoever_names_a_thing_is_seen_however_json_writes_the_key(
 def test_every_key_is_seen_wherever_it_stands_and_nothing_else_is(pieces: list[bytes]) -> None:
     body = b"".join(pieces)
     spelt = [rb"\u005f", rb"\u005F", rb"\u006", rb"\u007", b'"skill_', b'"voice_']
+    spelt += [b"iles/", b"ontents/", b"tores/", rb"s\/", rb"s\u002f", rb"s\u002F"]
 
     assert may_name(body) is any(key in body for key in (*_AS_BEFORE, *spelt))
 
@@ -207,3 +246,4 @@ def test_no_answer_makes_it_fail(answer):
     listed(answer, "files")
     listed(b'{"data":%b}' % answer, "files")
     ids_in(answer)
+    googles_ids_in(b'"files/' + answer)
