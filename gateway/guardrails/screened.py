@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from gateway.errors import BrokenAnswer
 from gateway.providers.base import Headers
@@ -67,3 +67,33 @@ class Screened:
         """Return what was held back."""
         self.plain, self._rest = self._rest, b""
         return self.plain
+
+
+class _InTurn:
+    """Two screens, the second of which is shown what the first lets pass."""
+
+    def __init__(self, first: Screen, then: Screen) -> None:
+        self._first = first
+        self._then = then
+
+    @property
+    def clear(self) -> bool:
+        """Neither holds words back."""
+        return self._first.clear and self._then.clear
+
+    async def feed(self, out: bytes, *, last: bool) -> bytes:
+        """Return what both let pass."""
+        return await self._then.feed(await self._first.feed(out, last=last), last=last)
+
+
+def in_turn(
+    first: Callable[[bool], Screen] | None, then: Callable[[bool], Screen]
+) -> Callable[[bool], Screen]:
+    """Return what makes both screens, if there is a first one."""
+    if first is None:
+        return then
+
+    def both(stream: bool) -> Screen:  # noqa: FBT001 - as Exchange calls it
+        return _InTurn(first(stream), then(stream))
+
+    return both

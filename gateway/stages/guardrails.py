@@ -12,6 +12,7 @@ from gateway.guardrails.external import About
 from gateway.guardrails.judging import checked_by, conclude, judge, marked
 from gateway.guardrails.rules import Guard, Rules
 from gateway.guardrails.screen import DocumentScreen, StreamScreen, Watch
+from gateway.guardrails.screened import in_turn
 from gateway.guardrails.spoken import Piece, asked, changed, spoken_in
 from gateway.wire.base import Screen
 from gateway.wire.openai_responses import KeptResponse
@@ -48,7 +49,7 @@ class Guardrails:
         if before and exchange.body:
             await self._look(exchange, before, about)
         if any("answer" in guard.settings.when for guard in guards) and _answers(exchange):
-            exchange.screen = partial(self._screen, exchange, guards, about)
+            exchange.screen = in_turn(exchange.screen, partial(self._screen, exchange, guards, about))
 
     async def _look(self, exchange: Exchange, guards: list[Guard], about: About) -> None:
         body = exchange.adapted or exchange.body

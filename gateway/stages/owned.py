@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
+from collections.abc import Set as AbstractSet
 from functools import partial
 
 import msgspec
@@ -25,6 +26,7 @@ from gateway.wire.batch_output import BatchObject, BatchOutput
 from gateway.wire.owned_things import (
     LONGEST_NAMED,
     Target,
+    containers_in,
     googles_ids_in,
     ids_in,
     listed,
@@ -49,6 +51,8 @@ _TELLING = BATCHES | {"fine_tuning/jobs"}
 """Things whose own answers tell the ids of what comes of them."""
 _NAMING = _TELLING | {"vector_stores", "assistants", "threads", "conversations", "evals", "containers"}
 """Things that are made of others, which a body of JSON names."""
+_RESPONSES = "openai.responses"
+"""Answers in this format tell of containers that were made for them."""
 _AWAY = (LinkDown, CallFailed, FrameTooLarge, TimeoutError)
 
 logger = logging.getLogger(__name__)
@@ -63,7 +67,7 @@ class OwnedStage:
     async def concerns(self, exchange: Exchange) -> bool:
         """Say whether a call might be about what a provider keeps."""
         body = exchange.body
-        if exchange.place is not None:
+        if exchange.place is not None or not body:  # nothing is sent for a response that a provider keeps
             return True
         if len(body) <= PART_BYTES:
             return may_name(body)
@@ -84,10 +88,12 @@ class OwnedStage:
         if target is not None:
             _check_key(exchange, target)
         known: dict[str, Owned] = {}
+        named: set[str] = set()
         for name, provider in providers.items():
             asked = [target.id] if target is not None and target.id else []
             if "owner" not in exchange.principal.scopes:
                 asked += await _named(exchange.body, googles_ids_in if GOOGLES in provider.speaks else ids_in)
+            named.update(asked)
             if asked:
                 found = await self._find(exchange, name, asked)
                 _check(exchange, found)
@@ -95,6 +101,8 @@ class OwnedStage:
         if target is not None:
             _check_known(exchange, target, known)
             self._follow(exchange, next(iter(providers)), target, known.get(target.id))
+        elif exchange.wire.surface == _RESPONSES:
+            exchange.screen = lambda stream: _Containers(partial(self._take, exchange, providers), named)  # noqa: ARG005
 
     def _follow(self, exchange: Exchange, provider: str, target: Target, owned: Owned | None) -> None:
         """Arrange for what must be done with the answer before its client sees it."""
@@ -147,6 +155,21 @@ class OwnedStage:
             exchange.client.extra.append(NOT_KEPT)
         return answer
 
+    async def _take(self, exchange: Exchange, providers: Container[str], containers: list[str]) -> None:
+        """Write down that the caller's code ran in these; what was somebody's already stays theirs."""
+        provider, principal = exchange.deployment.partition("/")[0], exchange.principal
+        made = [
+            Owned(
+                thing=Thing(provider=provider, id=one),
+                project=principal.project,
+                environment=exchange.identity.environment,
+                key=principal.key_id,
+            )
+            for one in containers
+        ]
+        if provider in providers and not await self._tell(PUT, made):
+            exchange.client.extra.append(NOT_KEPT)
+
     async def _drop(self, thing: Thing, answer: bytes) -> bytes:
         await self._tell(DROP, thing)
         return answer
@@ -195,6 +218,24 @@ class _Watch:
     async def feed(self, out: bytes, *, last: bool) -> bytes:
         """Return what the client is sent of it."""
         return await self._look(out) if last and not self._stream else out
+
+
+class _Containers:
+    """A `Screen`: takes note of containers before the client knows of them."""
+
+    clear = True
+
+    def __init__(self, take: Callable[[list[str]], Awaitable[None]], known: AbstractSet[str]) -> None:
+        self._take = take
+        self._known = set(known)
+        """Those that the request names: it may be allowed to use what nobody is known to own."""
+
+    async def feed(self, out: bytes, *, last: bool) -> bytes:  # noqa: ARG002 - events come whole
+        """Return what came, once it is written down whose the containers are of which it tells."""
+        if new := [one for one in containers_in(out) if one not in self._known]:
+            self._known.update(new)
+            await self._take(new)
+        return out
 
 
 def _watch(exchange: Exchange, look: Callable[[bytes], Awaitable[bytes]]) -> None:

@@ -47,6 +47,8 @@ _NAMED = re.compile(
 """Ids in a request's body: of what is read on behalf of whoever names them."""
 _GOOGLES = re.compile(rb'(?<=["/])(?:files|cachedContents|fileSearchStores)/[^"/?#:\s\\]{1,256}(?=["/?#:])')
 """Gemini's ids, which may stand at the end of an address: `https://.../v1beta/files/abc`."""
+_CONTAINER = re.compile(rb'"container_id"\s*:\s*"(cntr_[A-Za-z0-9_-]{1,128})"')
+"""A key of an answer itself: a quote inside one of its strings is escaped."""
 _ESCAPED = re.compile(rb"\\u00(2[35dDeEfF]|3[0-9aAfF]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 """A letter, a digit or `-_./:?#%`, as JSON may write it too."""
 LONGEST_NAMED = 2048
@@ -185,6 +187,13 @@ def made_in(answer: bytes) -> list[str]:
     own = text(said.id) or text(said.name) or text(file)
     others = (said.output_file_id, said.error_file_id, said.thread_id, done.responses_file, *results)
     return [one for one in (own, *map(text, others)) if one]
+
+
+def containers_in(answer: bytes) -> list[str]:
+    """Return the containers that OpenAI has run code in, of a response or whole events of one."""
+    if b'"container_id"' not in answer:
+        return []
+    return [one.decode() for one in dict.fromkeys(_CONTAINER.findall(answer))]
 
 
 def listed(

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from tests.fakes.passthrough import answer, binary
-from tests.fakes.provider import Received, Script, refusal
+from tests.fakes.provider import Received, Script, refusal, sse
+from tests.fakes.responses import USAGE, message, stream
 
 CHAT_USAGE = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
 
@@ -70,6 +71,10 @@ class Account:
             return self._messages(request, parts[2:])
         if parts[0] == "files":
             return self._files(request, parts[1:])
+        if parts[0] == "responses":
+            return self._responses(request, parts[1:])
+        if parts[0] == "containers":
+            return answer({"id": parts[1], "object": "container"})
         if parts[0] == "batches":
             return self._openai_batches(request, parts[1:])
         return refusal(404, f"nothing at {path}")
@@ -121,6 +126,24 @@ class Account:
             lines = b"\n".join(result_line(index) for index in range(3))
             return binary(lines, "application/x-jsonl")
         return answer({"id": "msgbatch_1", "type": "message_batch", "processing_status": "ended"})
+
+    def _responses(self, request: Received, rest: list[str]) -> Script:
+        """Say something by running code in a container of its own; a background one says it when it is asked again."""
+        asked = request.json() if request.method == "POST" else {}
+        if not rest:
+            self._made += 1
+        number = rest[0].rpartition("_")[2] if rest else str(self._made)
+        waits = bool(asked.get("background"))
+        code = {"type": "code_interpreter_call", "id": "ci_1", "container_id": f"cntr_{number}", "code": "1"}
+        whole = {
+            "id": f"resp_{number}",
+            "object": "response",
+            "model": "gpt-4o-mini",
+            "status": "queued" if waits else "completed",
+            "output": [] if waits else [message("2"), code],
+            "usage": None if waits else USAGE,
+        }
+        return sse(stream(whole)) if asked.get("stream") else answer(whole)
 
     def _gemini(self, request: Received, place: str) -> Script:
         if place.endswith(":batchGenerateContent"):

@@ -182,3 +182,29 @@ def test_a_gemini_batch_settles_when_its_answers_are_seen_in_it(
     cached = {"contents": [{"parts": [{"text": "hi"}]}], "cachedContent": "cachedContents/c1"}
     assert ask("shop2", "POST", f"{model}:generateContent", cached) == 200
     assert ask("rival", "POST", f"{model}:generateContent", cached) == 404
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"stream": True}, {"background": True}], ids=["whole", "stream", "later"]
+)
+def test_a_container_is_of_whoever_had_code_run_in_it(
+    clients: dict[str, openai.OpenAI], how: dict[str, Any]
+) -> None:
+    code: Any = [{"type": "code_interpreter", "container": {"type": "auto"}}]
+    shop = clients["shop"].responses
+    said = shop.create(model="openai/gpt-4o-mini", input="1+1", tools=code, **how)
+    if "stream" in how:
+        *_, last = said
+        made = last.response
+    else:
+        made = shop.retrieve(said.id) if "background" in how else said
+    container = made.output[-1].container_id
+
+    assert clients["shop2"].containers.retrieve(container).id == container
+    again: Any = [{"type": "code_interpreter", "container": container}]
+    for ask in (
+        lambda: clients["rival"].containers.retrieve(container),
+        lambda: clients["rival"].responses.create(model="openai/gpt-4o-mini", input="x", tools=again),
+    ):
+        with pytest.raises(openai.NotFoundError, match=f"No such object: {container}"):
+            ask()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from gateway.errors import BrokenAnswer
-from gateway.guardrails.screened import Screened
+from gateway.guardrails.screened import Screened, in_turn
 from gateway.providers.base import Headers
 from gateway.wire.openai_chat import OpenAIChat
 from gateway.wire.packed import Unpacked
@@ -86,3 +86,13 @@ async def test_a_document_is_taken_whole_or_not_at_all() -> None:
     assert (one.feed(b""), one.end(), one.end()) == (b"", EVENT * 2, b"")
     with pytest.raises(BrokenAnswer, match="too long"):
         await screened(EVENT, EVENT).read_all(len(EVENT))
+
+
+async def test_two_screens_look_in_turn_and_either_may_hold_back():
+    late, other = Late(), Late()
+    screen = in_turn(lambda _: late, lambda _: other)(True)
+
+    assert not screen.clear
+    assert [await screen.feed(b"a", last=False), await screen.feed(b"b", last=False)] == [b"", b""]
+    assert await screen.feed(b"c", last=True) == b"abc"
+    assert in_turn(None, lambda _: other)(False) is other

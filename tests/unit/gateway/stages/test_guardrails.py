@@ -116,3 +116,22 @@ def test_what_is_only_passed_on_and_calls_of_others_have_no_guardrails() -> None
     assert stage.of(passed) == ()
     assert stage.of(exchange()) != ()
     assert Guardrails(Rules((), {}), SystemClock()).of(exchange()) == ()
+
+
+async def test_what_looked_through_the_answer_before_still_does() -> None:
+    seen: list[bytes] = []
+
+    class Before:
+        clear = True
+
+        async def feed(self, out: bytes, *, last: bool) -> bytes:
+            seen.append(out)
+            return out
+
+    call = exchange()
+    call.screen = lambda stream: Before()
+    await checked(call, OUT)
+    assert call.screen is not None
+    answer = msgspec.json.encode({"choices": [{"message": {"role": "assistant", "content": "hi"}}]})
+    assert await call.screen(False).feed(answer, last=True) == answer
+    assert seen == [answer]

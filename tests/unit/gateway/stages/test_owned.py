@@ -24,6 +24,7 @@ from gateway.settings import Timeouts
 from gateway.stages.owned import MOST_NAMED, NOT_KEPT, PART_BYTES, OwnedStage
 from gateway.upload import Upload
 from gateway.wire.batch_output import BatchObject
+from gateway.wire.openai_responses import OpenAIResponses
 from gateway.wire.passthrough import wire_of
 from gateway.wire.passthrough_paths import find
 from tests.fakes.exchanges import caller, chat, exchange
@@ -305,6 +306,42 @@ async def test_the_file_of_a_gemini_batch_is_counted_as_well(stage: OwnedStage) 
     assert (await of_gemini(stage, "files/batch-b1:download")).counting is not None
     with pytest.raises(UnknownResponse):
         await of_gemini(stage, "files/batch-b1:download", project="q")
+
+
+async def test_containers_of_an_answer_are_the_callers_but_for_those_the_request_names(
+    stage: OwnedStage,
+) -> None:
+    asked = {"model": "m", "input": "x", "tools": [{"container": "cntr_stray"}]}
+    call = exchange(msgspec.json.encode(asked), wire=OpenAIResponses())
+    await stage.admit(call, plan())
+    call.deployment = "openai/m"
+    assert call.screen is not None
+    screen = call.screen(True)
+    events = [
+        b'data: {"delta":"\\"container_id\\":\\"cntr_said\\""}\n\n',
+        b'data: {"item":{"container_id":"cntr_mine"}}\n\ndata: {"item":{"container_id":"cntr_stray"}}\n\n',
+    ]
+    for event in events:
+        assert await screen.feed(event, last=False) == event
+
+    await admitted(stage, "GET", "/v1/containers/cntr_mine/files/f/content")
+    others: list[tuple[str, dict[str, Any]]] = [("mine", {"project": "q"}), ("stray", {}), ("said", {})]
+    for name, who in others:
+        with pytest.raises(UnknownResponse):
+            await admitted(stage, "GET", f"/v1/containers/cntr_{name}", **who)
+
+
+async def test_a_container_stays_its_first_owners(stage: OwnedStage) -> None:
+    for project in ("p", "q"):
+        body = msgspec.json.encode({"model": "m", "input": "x", "tools": [{"container": {"type": "auto"}}]})
+        call = exchange(body, wire=OpenAIResponses(), project=project)
+        await stage.admit(call, plan())
+        call.deployment = "openai/m"
+        answer = b'{"output":[{"container_id":"cntr_1"}]}'
+        assert await seen(call, answer) == answer
+    await admitted(stage, "GET", "/v1/containers/cntr_1", project="p")
+    with pytest.raises(UnknownResponse):
+        await admitted(stage, "GET", "/v1/containers/cntr_1", project="q")
 
 
 async def test_a_clients_own_key_is_left_alone(stage: OwnedStage) -> None:
