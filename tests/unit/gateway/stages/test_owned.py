@@ -388,7 +388,10 @@ async def test_without_the_hub_nothing_is_given_away_and_what_is_made_is_marked(
     making = await admitted(stage, "POST", "/v1/files", {})
     await server.close()
 
-    with pytest.raises(Unavailable):
-        await admitted(stage, "GET", "/v1/files/file-1")
+    for what in (admitted(stage, "GET", "/v1/files/file-1"), asked(stage, {"file_id": "file-1"})):
+        with pytest.raises(Unavailable) as caught:
+            await what
+        assert (caught.value.status, caught.value.retry_after_s) == (503, 1)
+    assert not await stage.concerns(exchange(chat("a file-1")))
     assert await seen(making, FILE) == FILE
     assert NOT_KEPT in caller(making).extra
