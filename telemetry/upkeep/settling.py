@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from telemetry.collector import Consumer
-from telemetry.delivery import Delivered
+from telemetry.delivery import LATEST_US, Delivered
 from telemetry.follower import Work
 from telemetry.records import BATCH, BATCH_ROW, PENDING, SETTLES, Cost, Settled
 from telemetry.store.base import Store, StoreRefused
@@ -51,7 +51,7 @@ class SettlingLedger:
         return delivered
 
     def _settle(self, calls: list[str]) -> None:
-        times = [int(call_id[:8] + call_id[9:13], 16) * 1000 for call_id in calls]
+        times = [_made_us(call_id) for call_id in calls]
         found = self._store.lookup(
             _SETTLED,
             {
@@ -77,9 +77,16 @@ def _batches(work: Work) -> Iterator[str]:
         frame = item.frame
         if not isinstance(frame, Settled):
             continue
-        if frame.outcome.cost.reason == PENDING:
-            yield frame.call.call_id
-        elif frame.outcome.service_tier == BATCH:
+        outcome = frame.outcome
+        if outcome.cost.reason == PENDING:
+            made_by = frame.call.call_id
+        elif outcome.service_tier == BATCH:
             made_by = frame.call.properties.get(SETTLES, "")
-            if _UUID7.fullmatch(made_by) is not None:
-                yield made_by
+        else:
+            continue
+        if _UUID7.fullmatch(made_by) is not None and _made_us(made_by) < LATEST_US:
+            yield made_by
+
+
+def _made_us(call_id: str) -> int:
+    return int(call_id[:8] + call_id[9:13], 16) * 1000

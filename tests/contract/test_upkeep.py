@@ -251,6 +251,10 @@ def test_todays_sums_come_in_pairs(store: Store) -> None:
 # batches: what they cost is known once their output was seen, by another call
 
 
+LATE = "-ffff-7fff-bfff-ffffffffffff"
+"""Of an id of the year 10889."""
+
+
 class Batches:
     """A journal with calls of one origin that make batches and count them, and what brings them in."""
 
@@ -280,6 +284,11 @@ class Batches:
             started_at_us=BASE_US + DAY_US // 2,
             properties={"batch": f"batch_{of}", "settles": self.id_of(of)},
         )
+
+    def telling(self, number: int, said: str) -> Settled:
+        """A call whose client says that it settles something."""
+        told = self.counted(number, of=1)
+        return Settled(msgspec.structs.replace(told.call, properties={"settles": said}), told.outcome)
 
     def deliver(self, *frames: Settled) -> None:
         """Write the frames and bring them in; what fails is brought in again, as after a kill."""
@@ -374,6 +383,7 @@ def test_who_only_says_so_settles_no_batch(store: Store, tmp_path: Path) -> None
         batches.counted(2, of=1, service_tier="default"),
         batches.counted(3, of=1, response_id="batch_9"),
         batches.counted(4, of=1, provider="elsewhere"),
+        *(batches.telling(5 + number, said) for number, said in enumerate(("nobody", "f" * 8 + LATE))),
     )
     assert batches.row(1).cost_reason == "pending"
     assert batches.ledger.rollup() == (0, 0, 0, 0)
