@@ -32,6 +32,7 @@ from gateway.wire.owned_things import (
     listed,
     made_in,
     may_name,
+    runs_code,
     target_of,
 )
 from telemetry.records import SETTLES
@@ -71,16 +72,14 @@ class OwnedStage:
             return True
         if len(body) <= PART_BYTES:
             return may_name(body)
-        async for part in _parts(body):
-            if may_name(part):
-                return True
-        return False
+        return await _says(body, may_name)
 
     async def admit(self, exchange: Exchange, plan: Plan) -> None:
         """Let a request through if all it names is its sender's.
 
         Raises UnknownResponse, Forbidden, Unavailable, BadRequest.
         """
+        body = exchange.body
         providers = {way.provider.name: way.provider for way in _ways(plan) if not way.borrowed}
         if not providers:
             return
@@ -92,7 +91,7 @@ class OwnedStage:
         for name, provider in providers.items():
             asked = [target.id] if target is not None and target.id else []
             if "owner" not in exchange.principal.scopes:
-                asked += await _named(exchange.body, googles_ids_in if GOOGLES in provider.speaks else ids_in)
+                asked += await _named(body, googles_ids_in if GOOGLES in provider.speaks else ids_in)
             named.update(asked)
             if asked:
                 found = await self._find(exchange, name, asked)
@@ -101,7 +100,7 @@ class OwnedStage:
         if target is not None:
             _check_known(exchange, target, known)
             self._follow(exchange, next(iter(providers)), target, known.get(target.id))
-        elif exchange.wire.surface == _RESPONSES:
+        elif exchange.wire.surface == _RESPONSES and (not body or await _says(body, runs_code)):
             exchange.screen = lambda stream: _Containers(partial(self._take, exchange, providers), named)  # noqa: ARG005
 
     def _follow(self, exchange: Exchange, provider: str, target: Target, owned: Owned | None) -> None:
@@ -255,6 +254,13 @@ async def _named(body: bytes, ids: Callable[[bytes], list[str]]) -> list[str]:
                 f"the body names more than {MOST_NAMED} things that the provider keeps", code="too_many_ids"
             )
     return list(found)
+
+
+async def _says(body: bytes, look: Callable[[bytes], bool]) -> bool:
+    async for part in _parts(body):
+        if look(part):
+            return True
+    return False
 
 
 async def _parts(body: bytes) -> AsyncIterator[bytes]:

@@ -49,6 +49,7 @@ _GOOGLES = re.compile(rb'(?<=["/])(?:files|cachedContents|fileSearchStores)/[^"/
 """Gemini's ids, which may stand at the end of an address: `https://.../v1beta/files/abc`."""
 _CONTAINER = re.compile(rb'"container_id"\s*:\s*"(cntr_[A-Za-z0-9_-]{1,128})"')
 """A key of an answer itself: a quote inside one of its strings is escaped."""
+_RUNS_CODE = re.compile(rb'(?<!\\)"container(?:_auto)?"|\\u00(?:[67]|5[fF])')
 _ESCAPED = re.compile(rb"\\u00(2[35dDeEfF]|3[0-9aAfF]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 """A letter, a digit or `-_./:?#%`, as JSON may write it too."""
 LONGEST_NAMED = 2048
@@ -173,6 +174,11 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
 def may_name(body: bytes) -> bool:
     """Say whether the body of a call for a model's answer, or a part of it, might name things that the provider keeps."""
     return bool(_hints(body))
+
+
+def runs_code(body: bytes) -> bool:
+    """Say whether a request for a response, or a part of it, might ask for a container of its own."""
+    return _RUNS_CODE.search(body) is not None
 
 
 def made_in(answer: bytes) -> list[str]:

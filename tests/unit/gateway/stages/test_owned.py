@@ -331,6 +331,15 @@ async def test_containers_of_an_answer_are_the_callers_but_for_those_the_request
             await admitted(stage, "GET", f"/v1/containers/cntr_{name}", **who)
 
 
+async def test_an_answer_that_can_tell_of_no_container_is_not_looked_through(stage: OwnedStage) -> None:
+    for body, looks in ((b'{"model":"m","input":"how to stop a container"}', False), (b"", True)):
+        call = exchange(b'{"model":"m","input":"x"}', wire=OpenAIResponses())
+        call.body = body
+        assert await stage.concerns(call)
+        await stage.admit(call, plan())
+        assert (call.screen is not None) is looks
+
+
 async def test_a_container_stays_its_first_owners(stage: OwnedStage) -> None:
     for project in ("p", "q"):
         body = msgspec.json.encode({"model": "m", "input": "x", "tools": [{"container": {"type": "auto"}}]})

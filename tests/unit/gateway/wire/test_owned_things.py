@@ -15,6 +15,7 @@ from gateway.wire.owned_things import (
     listed,
     made_in,
     may_name,
+    runs_code,
     target_of,
 )
 from gateway.wire.passthrough_paths import find, find_socket
@@ -219,6 +220,19 @@ _PIECES = [
     b"\\",
     rb"\n",
 ]
+
+
+@pytest.mark.parametrize(
+    ("said", "runs"),
+    [
+        (rb'{"tools":[{"type":"code_interpreter","container" : {"type":"auto"}}]}', True),
+        (rb'{"tools":[{"type":"shell","environment":{"type":"container_auto"}}]}', True),
+        (rb'{"tools":[{"type":"code_interpreter","co\u006etainer":"auto"}]}', True),
+        (rb'{"input":"a container named \"container\" of caf\u00e9s"}', False),
+    ],
+)
+def test_a_request_says_whether_code_may_be_run_for_it(said: bytes, runs: bool) -> None:  # noqa: FBT001
+    assert runs_code(said) is runs
 
 
 @given(st.sampled_from(_KEYS), st.text(max_size=20), st.data())
