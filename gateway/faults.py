@@ -44,6 +44,9 @@ _CLOUD_SETTINGS = {
 """Which APIs have a setting, and what it looks like."""
 _MOST_ATTEMPTS = 10
 _MOST_DIMENSIONS = 65_536
+_WITHOUT_ENDPOINT = (
+    "Add the endpoint's base_url, or leave it out; `model` may be `fastembed/...` without one."
+)
 _MOST_TOKENS = 10_000_000
 _MOST_PER_MINUTE = 1_000_000_000
 
@@ -241,14 +244,13 @@ def _journal_faults(settings: Settings) -> Iterator[Fault]:
 def _memory_faults(memory: Memory) -> Iterator[Fault]:
     yield from _positive(memory, ("memory",), "deadline_ms", "budget_tokens")
     place, embedder = ("memory", "embedder"), memory.embedder
+    fastembed = not embedder.base_url and embedder.model.startswith("fastembed/")
+    if embedder.folder and not fastembed:
+        yield (*place, "folder"), "no model of fastembed's", "Write `model: fastembed/...`, or leave it out."
     if not embedder.base_url:
-        for name in ("model", "api_key", "dimensions"):
+        for name in ("api_key", "dimensions") if fastembed else ("model", "api_key", "dimensions"):
             if getattr(embedder, name):
-                yield (
-                    (*place, name),
-                    "given without base_url",
-                    "Add the endpoint's base_url, or leave it out.",
-                )
+                yield (*place, name), "given without base_url", _WITHOUT_ENDPOINT
         return
     url = _split(embedder.base_url)
     if not _is_http(url) or url.username or url.query:

@@ -145,14 +145,14 @@ def _engine(settings: Settings, places: Places) -> Iterator[Engine]:
     # the model and the index take a second, which no other command should
     from gateway.processes.memories import index_of, redacted  # noqa: PLC0415
     from memory.endpoint import Endpoint, over_urllib  # noqa: PLC0415
-    from memory.local import embedder_here  # noqa: PLC0415
+    from memory.local import embedder_named  # noqa: PLC0415
     from memory.service import open_engine  # noqa: PLC0415
 
     asked = settings.memory.embedder
 
     def embedder(folder: Path) -> Embedder:
         if not asked.base_url:
-            return embedder_here(folder)
+            return embedder_named(asked.model, asked.folder)(folder)
         post = over_urllib(f"{asked.base_url.rstrip('/')}/embeddings", secret=asked.api_key)
         return Endpoint(post, model=asked.model, dimensions=asked.dimensions)
 

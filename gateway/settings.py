@@ -228,11 +228,14 @@ class Retention(Section, frozen=True):
 
 
 class Embedder(Section, frozen=True):
-    """What turns text into vectors: the local model, or an OpenAI-compatible `/embeddings` endpoint."""
+    """What turns text into vectors: a local model, or an OpenAI-compatible `/embeddings` endpoint."""
 
     base_url: str = ""
-    """`http://host/v1`; empty: the local MiniLM."""
+    """`http://host/v1`; empty: a local model."""
     model: str = ""
+    """The endpoint's; or `fastembed/` and a model of fastembed's; empty: MiniLM."""
+    folder: str = ""
+    """Has the files of fastembed's model; empty: `memory/models` in the data folder."""
     api_key: str = ""
     dimensions: int = 0
     """Of an endpoint's vectors; needed with `base_url`."""

@@ -1,15 +1,28 @@
-"""The best embedder that this machine has without asking anybody."""
+"""The embedders of this machine: the one that is named, else the best there is without asking anybody."""
 
 from __future__ import annotations
 
 import importlib.util
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
+from memory import fastembed
 from memory.embed import Embedder, HashedWords
 from memory.errors import EmbedderAway
 
 logger = logging.getLogger(__name__)
+
+
+def embedder_named(model: str, files: str = "") -> Callable[[Path], Embedder]:
+    """Return what makes the embedder, given a folder for its files; a `model` begins with `fastembed/`, or is empty.
+
+    `files`: the folder that has the model's files already; empty: that folder has. What it makes raises EmbedderAway.
+    """
+    if not model:
+        return embedder_here
+    name = model.removeprefix(fastembed.PREFIX)
+    return lambda folder: fastembed.load(Path(files) if files else folder, name)
 
 
 def embedder_here(folder: Path) -> Embedder:

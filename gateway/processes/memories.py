@@ -23,7 +23,7 @@ from memory.endpoint import Endpoint, over_loop
 from memory.errors import EmbedderAway
 from memory.extraction import Extraction
 from memory.jobs import JobState
-from memory.local import embedder_here
+from memory.local import embedder_named
 from memory.manager import Manager, Model
 from memory.proposals import Asked, Proposals
 from memory.records import Captured, Said
@@ -173,9 +173,9 @@ def index_of(settings: MemorySettings) -> MakeIndex | None:
 def embedder_of(
     settings: EmbedderSettings, transport: Transport, loop: asyncio.AbstractEventLoop
 ) -> Callable[[Path], Embedder]:
-    """Return what makes the embedder: the local model's, or an endpoint's that is asked on this loop."""
+    """Return what makes the embedder: a local model's, or an endpoint's that is asked on this loop."""
     if not settings.base_url:
-        return embedder_here
+        return embedder_named(settings.model, settings.folder)
     provider = OpenAICompatible("the embedder", settings.base_url)
 
     async def post(body: bytes) -> bytes:

@@ -97,6 +97,7 @@ class Remembering:
         """Return once the memory is open, however often that has to be tried."""
         tries = 0
         while True:
+            why = ""
             try:
                 memories = await asyncio.to_thread(_load)
                 self._memories = await memories.open(
@@ -110,7 +111,7 @@ class Remembering:
                 self._reading = spawn(self._memories.read(), name="memory reading")
                 self._tidying = spawn(self._memories.tidy(), name="memory upkeep")
             except MemoryFault as fault:
-                self._error = fault.code
+                self._error, why = fault.code, str(fault)
             except (OSError, sqlite3.Error) as error:
                 self._error = type(error).__name__
             except Exception as error:
@@ -123,7 +124,7 @@ class Remembering:
                 logger.info("memory_open")
                 return
             wait_s = _AGAIN_S[min(tries, len(_AGAIN_S) - 1)]
-            logger.warning("memory_away", extra={"error": self._error, "wait_s": wait_s})
+            logger.warning("memory_away", extra={"error": self._error, "why": why, "wait_s": wait_s})
             tries += 1
             await asyncio.sleep(wait_s)
 

@@ -219,6 +219,11 @@ def test_hashes_are_kept_in_lower_case(load):
             [(2, "memory.embedder.model"), (2, "memory.embedder.dimensions")],
         ),
         (
+            "memory:\n  embedder: {model: fastembed/a/b, dimensions: 3}",
+            [(2, "memory.embedder.dimensions")],
+        ),
+        ("memory:\n  embedder: {folder: /models}", [(2, "memory.embedder.folder")]),
+        (
             "memory:\n  embedder:\n    base_url: https://u:p@h/v1",
             [
                 (3, "memory.embedder.base_url"),
@@ -244,6 +249,7 @@ def test_what_a_type_cannot_say_is_checked_with_its_line(faults, text, expected)
 
 
 def test_good_values_of_those_kinds_pass(load):
+    load("memory: {embedder: {model: fastembed/a/b, folder: /models}}")
     load(
         "cors: {origins: ['*', 'https://a:8443']}\n"
         "clickhouse: {url: 'https://u:p@h/db'}\n"

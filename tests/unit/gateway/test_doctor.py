@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -154,9 +155,9 @@ def test_a_path_that_the_check_calls_too_long_cannot_be_bound(tmp_path):
         door.bind(str(places.telemetry))
 
 
-def test_memory_is_off_or_has_its_model_here(monkeypatch):
-    assert doctor.memory(Settings(memory=Memory(enabled=False))).found == "off"
-    row = doctor.memory(Settings())
+def test_memory_is_off_or_has_its_model_here(places, monkeypatch):
+    assert doctor.memory(Settings(memory=Memory(enabled=False)), places).found == "off"
+    row = doctor.memory(Settings(), places)
     assert (row.state, "MiniLM" in row.found) == ("ok", True)
 
     there = importlib.util.find_spec
@@ -164,14 +165,20 @@ def test_memory_is_off_or_has_its_model_here(monkeypatch):
         monkeypatch.setattr(
             importlib.util, "find_spec", lambda name, absent=absent: None if name == absent else there(name)
         )
-        row = doctor.memory(Settings())
+        row = doctor.memory(Settings(), places)
         assert (row.state, absent in row.found, absent in row.remedy) == (state, True, True)
 
 
-def test_an_embedding_endpoint_is_asked():
+def test_a_model_of_fastembeds_is_looked_for(places, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fastembed", None)
+    row = doctor.memory(Settings(memory=Memory(embedder=Embedder(model="fastembed/a/b"))), places)
+    assert (row.state, "tidegate[fastembed]" in row.found, bool(row.remedy)) == ("fail", True, True)
+
+
+def test_an_embedding_endpoint_is_asked(places):
     def row(number: int) -> doctor.Row:
         embedder = Embedder(base_url=f"http://127.0.0.1:{number}/v1/", model="m", dimensions=8)
-        return doctor.memory(Settings(memory=Memory(embedder=embedder)))
+        return doctor.memory(Settings(memory=Memory(embedder=embedder)), places)
 
     with answering(b"{}") as (number, asked):
         assert row(number).state == "ok"
