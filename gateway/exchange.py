@@ -123,6 +123,8 @@ class Exchange(msgspec.Struct, kw_only=True):
     route: str = ""
     ceiling: tuple[int, int, int] | None = None
     """The most a million tokens in, a million out and a million calls can cost here, in nano-dollars."""
+    window: int = 0
+    """Tokens that every model that may answer can read, as far as that is known; 0: it is not."""
     variant: str = ""
     """Of the route's experiment."""
     adapted: bytes = b""

@@ -47,6 +47,8 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Digests, 16 bytes each, of what the user had said up to each turn."""
     profile: int = 0
     """Most tokens of a profile."""
+    most: int = 0
+    """Most tokens of all that is added, what was added to earlier turns included; 0: the model's window is unknown."""
     seen: tuple[str, ...] = ()
     """Memories in the part of the conversation that its provider keeps."""
 

@@ -78,6 +78,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Digests of what the user had said up to each turn, oldest first."""
     profile: int = 0
     """Most tokens of a profile."""
+    most: int = 0
+    """Most tokens of profile and blocks together; 0: nobody knows how much the model takes."""
     seen: frozenset[str] = frozenset()
     """Memories that the model reads in a part of the conversation that its provider keeps."""
 
@@ -156,8 +158,15 @@ class Proposals:
         for place in dropped:
             del replays[place]
         profile = await self._profile(scope, asked, known, cold=cold)
-        found = await self._found(scope, asked, [profile, *replays.values()]) if asked.query else None
-        new = _new(known, anchors[-1], profile, found)
+        new_profile = profile
+        if asked.most and profile.tokens > asked.most:
+            profile = Block()
+        room = min(MOST_REPLAYED, asked.most - profile.tokens) if asked.most else MOST_REPLAYED
+        for place in _oldest(replays, room):  # told when the conversation was with a larger model
+            del replays[place]
+        room -= sum(block.tokens for block in replays.values())
+        found = await self._found(scope, asked, [profile, *replays.values()], room) if asked.query else None
+        new = _new(known, anchors[-1], new_profile, found)
         before = [*replays.values(), *(() if PROFILE in new else (profile,))]
         again = tuple(one for block in before for one in block.ids)
         self._pending[asked.call_id] = Sent(
@@ -205,16 +214,16 @@ class Proposals:
         if not begins and not cold:
             return there or Block()
         about = await self._off_loop(partial(self._ledger.portrait, scope, most=_PORTRAIT, longest=_LONGEST))
-        made = _portrayed(about, asked.profile)
+        made = _portrayed(about, min(asked.profile, asked.most or asked.profile))
         return there if there is not None and there.text == made.text else made
 
-    async def _found(self, scope: Scope, asked: Asked, visible: Sequence[Block]) -> Recall:
-        """Look for what is neither told nor shown already."""
-        room = min(asked.budget, MOST_REPLAYED - sum(block.tokens for block in visible[1:]))
-        if room < LEAST_TOKENS:
+    async def _found(self, scope: Scope, asked: Asked, visible: Sequence[Block], room: int) -> Recall:
+        """Look for what is neither told nor shown already, and fits into the room."""
+        budget = min(asked.budget, room)
+        if budget < LEAST_TOKENS:
             return Recall(status="empty", reason="thread_full")
         seen = asked.seen.union(*(block.ids for block in visible))
-        return await self._memory.recall(scope, asked.query, budget=room, window=asked.window, seen=seen)
+        return await self._memory.recall(scope, asked.query, budget=budget, window=asked.window, seen=seen)
 
     async def _write(self, sent: Sent) -> None:
         """Write it together with what else is waiting."""
@@ -237,13 +246,17 @@ class Proposals:
 
 
 def _too_much(replays: Mapping[int, Block]) -> list[int]:
-    """Return which of the blocks are left out of a conversation that has too many: the oldest."""
+    """Return which of the blocks are left out of a conversation that has too many."""
+    full = sum(block.tokens for block in replays.values()) > MOST_REPLAYED - LEAST_TOKENS
+    return _oldest(replays, MOST_REPLAYED // 2) if full else []
+
+
+def _oldest(replays: Mapping[int, Block], room: int) -> list[int]:
+    """Return the oldest of the blocks, without which the others fit into the room (tokens)."""
     rest = sum(block.tokens for block in replays.values())
-    if rest <= MOST_REPLAYED - LEAST_TOKENS:
-        return []
     dropped = []
     for place, block in replays.items():
-        if rest <= MOST_REPLAYED // 2:
+        if rest <= room:
             break
         rest -= block.tokens
         dropped.append(place)

@@ -84,13 +84,14 @@ def _entries(provider: types.Provider, more: Mapping[str, _Missing]) -> Iterable
                 f"genai-prices:{provider.id}/{model.id}#{i}",
                 conditional,
                 more.get(model.id) or more.get("*", _NOTHING),
+                window=model.context_window or 0,
             )
             for i, conditional in enumerate(prices)
         )
         yield Entry(match=_match(model.match), rows=rows)
 
 
-def _row(row_id: str, conditional: types.ConditionalPrice, more: _Missing) -> PriceRow:
+def _row(row_id: str, conditional: types.ConditionalPrice, more: _Missing, *, window: int) -> PriceRow:
     prices: dict[str, Any] = {k: v for k, v in vars(conditional.prices).items() if v is not None}
     starts = sorted({t.start for v in prices.values() if isinstance(v, types.TieredPrices) for t in v.tiers})
     valid_from = day_from = day_until = 0
@@ -110,6 +111,7 @@ def _row(row_id: str, conditional: types.ConditionalPrice, more: _Missing) -> Pr
         day_from_us=day_from,
         day_until_us=day_until,
         workdays=more.workdays and day_from != day_until,
+        window=window,
     )
 
 

@@ -78,6 +78,7 @@ def _row(row_id: str, said: dict[str, Any], rates: Rates, provider: str) -> Pric
         tiers=tuple(Tier(tier.above, _with_fees(complete(tier.rates), said)) for tier in _tiers(said, "")),
         services={} if anthropic else _services(row_id, said, rates),
         factors=_factors(said) if anthropic else {},
+        window=window if isinstance(window := said.get("max_input_tokens"), int) else 0,
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from telemetry.records import Usage
 
-FORMAT = 3
+FORMAT = 4
 
 STANDARD = frozenset({"", "default", "standard", "on_demand", "auto", "unspecified"})
 """What providers call the service tier of calls that asked for none."""
@@ -64,6 +64,8 @@ class PriceRow(Plan, frozen=True, omit_defaults=True, kw_only=True):
     day_until_us: int = 0
     workdays: bool = False
     """That part from Monday to Friday only."""
+    window: int = 0
+    """Tokens of the model's context; 0: unknown."""
 
     def holds(self, at_us: int) -> bool:
         """Whether the row holds at this time."""
@@ -215,6 +217,10 @@ class PriceTable:
         found = self._rows.get((provider, model))
         return self._look_up(provider, model) if found is None else found
 
+    def window(self, provider: str, model: str) -> int:
+        """Return how many tokens the model's context holds; 0: unknown."""
+        return next((row.window for row in self.rows(provider, model) if row.window), 0)
+
     def _look_up(self, provider: str, model: str) -> tuple[PriceRow, ...]:
         rows = _rows_of(self._book(provider), model.lower())
         if not rows and provider == LITELLM:
@@ -242,11 +248,11 @@ def _rows_of(book: Book, name: str) -> tuple[PriceRow, ...]:
     """Return the model's rows; a dated name has those of the plain one if it has none of its own."""
     names = dict.fromkeys((name, _COMPACT_DATE.sub(r"-\1-\2-\3", name), _DATED.sub("", name)))
     own = next((book.overrides[name] for name in names if name in book.overrides), book.overrides.get("*"))
-    if own is not None:
-        return (own,)
     rows = next((rows for name in names if (rows := _listed(book, name))), ())
     spare = next((book.spare[name] for name in names if name in book.spare), None)
-    return tuple(row.served_as(spare or row) for row in rows)
+    window = next((row.window for row in (*rows, *((spare,) if spare else ())) if row.window), 0)
+    found = (own,) if own is not None else tuple(row.served_as(spare or row) for row in rows)
+    return tuple(msgspec.structs.replace(row, window=window) for row in found) if window else found
 
 
 def _listed(book: Book, name: str) -> tuple[PriceRow, ...]:

@@ -129,6 +129,7 @@ class Memories:
                 thread=asked.thread,
                 anchors=[chain[at : at + DIGEST_BYTES] for at in range(0, len(chain), DIGEST_BYTES)],
                 profile=asked.profile,
+                most=asked.most,
                 seen=frozenset(asked.seen),
             ),
         )

@@ -169,6 +169,7 @@ class Worker:
             self._build(settings.providers),
             self._price,
             self._ceiling,
+            self._window,
         )
         self._keyring = Keyring(
             static_keys(settings),
@@ -405,6 +406,11 @@ class Worker:
         """Return the highest rates that hold for the model from now on."""
         table = self._meter.table
         return None if table is None else ceiling(table.rows(provider, model), self._clock.now_us())
+
+    def _window(self, provider: str, model: str) -> int:
+        """Return how many tokens the model can read, or 0."""
+        table = self._meter.table
+        return 0 if table is None else table.window(provider, model)
 
     def _load_prices(self) -> None:
         try:

@@ -68,3 +68,5 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One of them is drawn for each call."""
     ceiling: Ceiling | None = None
     """Of whichever of them answers; None: unknown for one of them."""
+    window: int = 0
+    """Tokens that the smallest of their models can read; 0: unknown for all of them."""

@@ -64,12 +64,14 @@ class Resolver:
         providers: Mapping[str, Known],
         price: Callable[[str, str], int | None] = lambda _provider, _model: None,
         ceiling: Callable[[str, str], Ceiling | None] = lambda _provider, _model: None,
+        window: Callable[[str, str], int] = lambda _provider, _model: 0,
     ) -> None:
         self._settings = settings
         self._providers = providers
         self._price = price
         """What `Deployment.price_nano_usd` is for a provider's model."""
         self._ceiling = ceiling
+        self._window = window
         self._routes = {name: self._ways(name, route) for name, route in settings.routes.items()}
         self._owners: dict[str, list[str]] = {}
         for name, known in providers.items():
@@ -136,6 +138,7 @@ class Resolver:
                 if (way := next(ways(target), None)) or target is None  # one without a key has no calls
             ),
             ceiling=self._highest(found),
+            window=self._smallest(found),
         )
         if all(self._providers[target.provider].secret for target in found.everywhere()):
             # whoever asks gets the same
@@ -175,6 +178,11 @@ class Resolver:
             return None
         tokens_in, tokens_out, calls = map(max, zip(*told, strict=True))
         return tokens_in, tokens_out, calls
+
+    def _smallest(self, found: _Found) -> int:
+        """Return how many tokens fit into the context of each of these, as far as that is known."""
+        told = (self._window(target.provider, target.model) for target in found.everywhere())
+        return min((window for window in told if window), default=0)
 
     def learn(self, providers: Mapping[str, Known]) -> None:
         """Go on with these providers: the same as before but for their keys."""

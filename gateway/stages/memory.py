@@ -21,6 +21,8 @@ from telemetry.records import Injection, MemorySwitch
 HEADER = b"x-tidegate-memory"
 BUDGET_WITH_TOOLS = 400
 """Tokens; an agent's prompt is long already."""
+SHARE = 10
+"""One part in so many of what a model can read is the most that memories take."""
 MANY_TOOLS = 4
 """Whoever brings more is an agent at work, and needs no introduction to its user."""
 SHORT_CHARS = 32
@@ -183,5 +185,6 @@ def _question(exchange: Exchange, conversation: Conversation, settings: Memory) 
         thread="" if DERIVED in identity.properties else identity.thread_id,
         chain=conversation.chain,
         profile=settings.profile_tokens if profiled else 0,
+        most=exchange.window // SHARE,
         seen=exchange.shown,
     )

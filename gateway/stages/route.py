@@ -87,7 +87,8 @@ class Router:
             open=exchange.principal.open,
             surface=exchange.wire.surface,
         )
-        exchange.route, exchange.ceiling, exchange.memory_default = plan.route, plan.ceiling, plan.memory
+        exchange.route, exchange.ceiling, exchange.window = plan.route, plan.ceiling, plan.window
+        exchange.memory_default = plan.memory
         return self._vary(exchange, plan) if plan.variants else plan
 
     def _vary(self, exchange: Exchange, plan: Plan) -> Plan:

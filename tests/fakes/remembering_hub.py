@@ -48,7 +48,8 @@ class ScriptedMemory:
         """Answer as the user's name says."""
         asked = msgspec.convert(params, Question)
         with self._asked.open("ab") as file:
-            file.write(msgspec.json.encode({"user": asked.asker.user_id, "seen": asked.seen}) + b"\n")
+            told = {"user": asked.asker.user_id, "seen": asked.seen, "most": asked.most}
+            file.write(msgspec.json.encode(told) + b"\n")
         user = asked.asker.user_id
         if user.startswith("slow"):
             await asyncio.sleep(30)

@@ -45,12 +45,14 @@ class Scripted:
         if self.failing:
             return Recall(status="error", reason="index_away")
         new = [one for one in self.known if one not in seen][: self.at_once]
+        while new and tokens_of(self._block(new)) > budget:
+            new.pop()
         fates = {
             one: "seen" if one in seen else "chosen" if one in new else "below_gate" for one in self.known
         }
         if not new:
             return Recall(status="empty", reason="nothing_relevant", fates=fates)
-        block = block_of(line_of(self.known[one], 0) for one in new)
+        block = self._block(new)
         scores = tuple(0.5 for _ in new)
         return Recall(
             status="injected",
@@ -60,6 +62,9 @@ class Scripted:
             tokens=tokens_of(block),
             fates=fates,
         )
+
+    def _block(self, ids: Iterable[str]) -> str:
+        return block_of(line_of(self.known[one], 0) for one in ids)
 
     async def confirm(self, scope: Scope, call_id: str, ids: Collection[str]) -> int:
         """Note it."""

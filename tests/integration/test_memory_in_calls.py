@@ -56,7 +56,9 @@ def answer(request: Received) -> Any:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with Provider(answer).in_thread() as provider:
         config = {
-            "providers": {"own": {"base_url": provider.base_url, "api_key": "sk-own"}},
+            "providers": {
+                name: {"base_url": provider.base_url, "api_key": "sk-own"} for name in ("own", "openai")
+            },
             "memory": {"deadline_ms": DEADLINE_MS},
             "cors": {"origins": ["https://app.example"]},
         }
@@ -128,6 +130,18 @@ def test_memories_that_went_into_a_call_are_confirmed(house: House) -> None:
     assert (mine["call_id"], mine["ids"]) == (reply.headers["x-tidegate-call-id"], ["m-bea"])
     assert refused.status == 404
     assert [one.get("ids", []) for one in told if one["asker"]["user_id"] in {"cid", "blank-1"}] == [[]]
+
+
+def test_the_hub_is_told_a_tenth_of_the_models_window_once_the_price_table_is_there(house: House) -> None:
+    def most(model: str) -> int:
+        assert house.ask("dee", model=model).status == 200
+        told = [
+            msgspec.json.decode(line) for line in (house.tidegate.data / "asked").read_bytes().splitlines()
+        ]
+        return [one for one in told if one["user"] == "dee"][-1]["most"]
+
+    eventually(lambda: most("openai/gpt-4") == 819, what="the price table")
+    assert most("own/gpt-4") == 0
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from memory.proposals import COLD_US, LEFT_OUT, MOST_REPLAYED, Proposal
+from memory.render import tokens_of
 from memory.scope import Scope
 from tests.fakes.memory_parts import ALICE, BOB
 from tests.fakes.scripted_memory import Talk
@@ -269,6 +273,57 @@ async def test_a_conversation_is_shown_only_so_much_until_it_is_cold(talk: Talk)
     assert 0 < len(cold.replays) <= shown // 2 + 1
     assert cold.replays == found.replays[-len(cold.replays) :], "the oldest are left out"
     assert warm.replays[: len(cold.replays)] == cold.replays, "and stay out"
+
+
+async def test_a_smaller_model_is_shown_the_newest_and_the_larger_one_all_again(talk: Talk) -> None:
+    talk.memory.learn(*(f"{number} " + "x" * 1200 for number in range(20)))
+    talk.memory.learn(*(f"I like number {number}" for number in range(50)), kind="preference")
+    said = [str(number) for number in range(7)]
+    for turn in range(1, 5):
+        await talk.ask(*said[:turn], thread="t", profile=300)
+
+    small = await talk.ask(*said[:5], thread="t", profile=300, most=1100)
+    again = await talk.ask(*said[:6], thread="t", profile=300, most=1100)
+    tiny = await talk.ask(*said[:6], thread="t", profile=300, most=200, confirm=False)
+    large = await talk.ask(*said[:7], thread="t", profile=300, most=100_000)
+
+    assert [place for place, _ in small.replays] == [2, 3]
+    assert again.replays == small.replays, "its prefix stays the same"
+    assert (tiny.profile, tiny.block, tiny.replays) == ("", "", ())
+    assert [place for place, _ in large.replays] == [0, 1, 2, 3]
+    assert large.profile == small.profile != ""
+
+
+ASKED = st.tuples(
+    st.sampled_from([0, 90, 204, 409, 819, 1638, 12_800]),  # a tenth of the window
+    st.integers(min_value=1, max_value=900),
+    st.sampled_from([0, 150, 300]),
+)
+
+
+@given(asked=st.lists(ASKED, min_size=1, max_size=6), lengths=st.lists(st.integers(1, 2500), max_size=12))
+@settings(max_examples=25, deadline=None)
+def test_never_more_than_a_tenth_of_a_known_window_or_than_the_budget(
+    asked: list[tuple[int, int, int]], lengths: list[int]
+) -> None:
+    async def talked(folder: Path) -> None:
+        talk = await Talk(folder).open()
+        talk.memory.at_once = 3
+        talk.memory.learn(*(f"{number} " + "x" * length for number, length in enumerate(lengths)))
+        talk.memory.learn(*(f"I like number {number}" for number in range(20)), kind="preference")
+        try:
+            for turn, (most, budget, profile) in enumerate(asked, start=1):
+                said = [str(number) for number in range(turn)]
+                found = await talk.ask(*said, budget=budget, thread="t", profile=profile, most=most)
+                texts = [found.profile, found.block, *(text for _, text in found.replays)]
+                assert tokens_of(found.block) <= budget
+                assert sum(map(tokens_of, texts[1:])) <= MOST_REPLAYED
+                assert not most or sum(map(tokens_of, texts)) <= most
+        finally:
+            await talk.close()
+
+    with tempfile.TemporaryDirectory() as name:
+        asyncio.run(talked(Path(name)))
 
 
 async def test_why_is_told_in_short(talk: Talk) -> None:

@@ -39,6 +39,7 @@ def spare(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "mode": "chat",
             "input_cost_per_token": 1e-6,
             "output_cost_per_token": 2e-6,
+            "max_input_tokens": 5000,
         }
         for name in ("only-here", "gpt-4o")
     }
@@ -66,6 +67,16 @@ def test_all_three_sources_are_in_the_table(compiled):
         "settings:acme/Big",
         "genai-prices:x-ai/grok-4-0709#0",
     ]
+
+
+def test_windows_come_from_both_sources(compiled):
+    named = [
+        ("openai", "gpt-4o"),
+        ("anthropic", "claude-sonnet-4-5"),
+        ("openai", "only-here"),
+        ("acme", "big"),
+    ]
+    assert [compiled.window(*one) for one in named] == [128_000, 200_000, 5000, 0]
 
 
 def test_dollars_become_integers(compiled):

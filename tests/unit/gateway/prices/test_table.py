@@ -81,6 +81,24 @@ def test_a_dated_name_with_its_own_row_keeps_it():
     assert found(prices, "m-2024-05-13") == found(prices, "m-20240513") == "dated"
 
 
+def test_a_model_has_the_window_that_is_told_of_it_whatever_it_costs_here():
+    entries = tuple(
+        Entry(match=["=", name], rows=(row(name, window=window),)) for name, window in (("m", 8), ("n", 0))
+    )
+    book = Book(
+        overrides={"m": row("own")},
+        entries=entries,
+        spare={"n": row("spare", window=9), "m": row("spare", window=9)},
+    )
+    prices = table(acme=book)
+
+    windows = [prices.window("acme", name) for name in ("m", "m-2024-08-06", "n", "nobody's")]
+
+    assert windows == [8, 8, 9, 0]
+    assert [found(prices, name) for name in ("m", "n")] == ["own", "n"]
+    assert prices.window("sandbox", "echo") == prices.window("nobody", "m") == 0
+
+
 def test_overrides_win_and_spare_rows_come_last():
     entry = Entry(match=["*", "m"], rows=(row("entry"),))
     book = Book(overrides={"m1": row("own")}, entries=(entry,), spare={"m1": row("s"), "x": row("spare")})

@@ -262,6 +262,16 @@ def test_a_route_to_nowhere_is_refused_by_its_place(place: str) -> None:
         resolver(KEYS, routes={"smart": said})
 
 
+def test_a_plan_knows_the_smallest_window_of_all_it_may_come_to() -> None:
+    windows = {"big": 1000, "small": 10, "smaller": 5}
+    ways = Route(deployments=(RouteDeployment(model="openai/big"),), fallbacks=("groq/small",))
+    said = Settings(providers=KEYS, routes={"r": ways})
+    known = build(said.providers, catalog)
+    found = Resolver(said, known, window=lambda _provider, model: windows.get(model, 0))
+
+    assert [plan(found, name).window for name in ("r", "groq/smaller", "groq/unknown")] == [10, 5, 0]
+
+
 def test_prices_are_asked_for_when_a_plan_is_made_and_again_when_they_changed() -> None:
     rate = {"openai": 5}
     said = Settings(

@@ -237,6 +237,15 @@ async def test_a_prompt_with_tools_gets_a_smaller_block(link: LinkClient, hub: H
     assert [question.budget for question in hub.questions] == [700, BUDGET_WITH_TOOLS, 100]
 
 
+async def test_a_tenth_of_the_models_window_is_the_most(link: LinkClient, hub: Hub) -> None:
+    for window in (8192, 0):
+        call = exchange()
+        call.window = window
+        await recalled(link, call)
+
+    assert [question.most for question in hub.questions] == [819, 0]
+
+
 async def test_a_slow_hub_is_given_up_at_the_deadline(link: LinkClient, hub: Hub) -> None:
     hub.delay_s = 30
     began = asyncio.get_running_loop().time()
