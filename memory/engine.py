@@ -211,6 +211,7 @@ class Engine:
         there = self._ledger.delete(scope, memory_id, actor=actor)
         if there:
             self._indexer.index_now([memory_id])
+            self._indexer.wake()  # the summaries of a turn go with it
         return there
 
     def delete_all(self, scope: Scope, *, actor: str = "") -> int:

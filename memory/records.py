@@ -88,7 +88,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """Never empty."""
     occurred_at_us: int
     target: str = ""
-    """Id of the memory that is changed; empty for ADD."""
+    """Id of the memory that is changed; empty for ADD, but for a summary, which names its telling."""
     text: str = ""
     """Self-contained, in the language in which it was said."""
     kind: Kind = "fact"

@@ -90,7 +90,7 @@ class Ledger(Protocol):
         ...
 
     def delete(self, scope: Scope, memory_id: str, *, actor: str = "") -> bool:
-        """Delete it; False if it is not visible."""
+        """Delete it, and the summaries that were told from it; False if it is not visible."""
         ...
 
     def delete_all(self, scope: Scope, *, actor: str = "") -> int:

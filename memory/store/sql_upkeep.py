@@ -14,10 +14,11 @@ import msgspec
 
 from memory.records import Change
 from memory.store import sql_claims as claims
+from memory.store import sql_summaries as summaries
 from memory.store import sql_writes as writes
 from memory.store.connection import Connection, Connections, Row, as_list, words_of
 from memory.store.sql_outbox import drop_vectors, enqueue, terms_of
-from memory.store.sql_upkeep_reads import UpkeepReads
+from memory.store.sql_upkeep_reads import Conversation, UpkeepReads
 
 JobName = Literal["merge", "contradictions", "summaries", "decay"]
 RunState = Literal["running", "done", "undone"]
@@ -169,6 +170,19 @@ class SqliteUpkeep:
             for claim_id, memory_id in _of_batch(connection, batch):
                 connection.execute("UPDATE versions SET reason = ? WHERE claim_id = ?", (run.id, claim_id))
                 _step(connection, run, memory_id, claim_id, "", now_us)
+
+    def told_of_the_deleted(self, about: Conversation, now_us: int) -> bool:
+        """Take back what tells turns that were deleted while a model read them; say whether there were any."""
+        with self._connections.write() as connection:
+            found = connection.execute(
+                "SELECT min(m.seq) AS seq FROM memories m JOIN json_each(?) wanted ON CAST(wanted.value AS BIGINT) = m.seq"
+                " WHERE m.deleted = 1",
+                (as_list([turn.seq for turn in about.turns]),),
+            ).fetchone()
+            if found["seq"] is None:
+                return False
+            summaries.tell_again(connection, about.scope_id, about.thread_id, found["seq"], now_us)
+        return True
 
     def applied(self, batch: str) -> bool:
         """Say whether the operations of this batch are there."""

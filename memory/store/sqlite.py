@@ -37,9 +37,10 @@ from memory.store import sql_gates as gates
 from memory.store import sql_graph as graph
 from memory.store import sql_outbox as outbox
 from memory.store import sql_reads as reads
+from memory.store import sql_summaries as summaries
 from memory.store import sql_suppression as suppression
 from memory.store import sql_writes as writes
-from memory.store.connection import Connection, Connections, as_list, within
+from memory.store.connection import Connection, Connections, Row, as_list, within
 from memory.store.sql_calls import SqliteCalls
 from memory.store.sql_job_turns import all_erased
 from memory.store.sql_jobs import SqliteJobs
@@ -205,7 +206,9 @@ class SqlLedger:
             " ON o.superseded_by = same.id WHERE o.hidden = 1) SELECT id FROM same)"
         )
         with self._connections.write() as connection:
-            gone = self._delete(connection, scope, which, {"id": memory_id}, "delete", actor)
+            rows = within(connection, scope, _STORED + which, {"id": memory_id}).fetchall()
+            gone = self._erase(connection, rows, "delete", actor)
+            summaries.retract(connection, rows, self._clock.now_us())
         if gone:
             self._connections.checkpoint()
         return memory_id in gone
@@ -213,7 +216,8 @@ class SqlLedger:
     def delete_all(self, scope: Scope, *, actor: str = "") -> int:
         """Delete everything visible and the names of the scopes; return how much it was."""
         with self._connections.write() as connection:
-            gone = self._delete(connection, scope, "", {}, "delete_all", actor)
+            rows = within(connection, scope, _STORED).fetchall()
+            gone = self._erase(connection, rows, "delete_all", actor)
             all_erased(connection, scope, self._clock.now_us())
             suppression.forget_scopes(connection, self._key, scope, self._clock.now_us())
         self._connections.checkpoint()
@@ -232,6 +236,7 @@ class SqlLedger:
                 writes.note(
                     connection, row["scope_id"], now_us, "expire", "", row["id"], 1, reason="expires_at"
                 )
+            summaries.retract(connection, rows, now_us)
         if rows:
             self._connections.checkpoint()
         return len(rows)
@@ -421,17 +426,9 @@ class SqlLedger:
         row = within(connection, scope, _MEMORY + "AND m.id = :id", {"id": memory_id}).fetchone()
         return None if row is None else outbox.memory_of(row)
 
-    def _delete(
-        self,
-        connection: Connection,
-        scope: Scope,
-        which: str,
-        parameters: dict[str, object],
-        action: str,
-        actor: str,
-    ) -> set[str]:
+    def _erase(self, connection: Connection, rows: Sequence[Row], action: str, actor: str) -> set[str]:
+        """Erase memories, joined with their scopes, and have them stay away; return the ids of those that were shown."""
         now_us = self._clock.now_us()
-        rows = within(connection, scope, _STORED + which, parameters).fetchall()
         for row in rows:
             suppression.suppress(connection, self._key, row, now_us)
             writes.erase(connection, row, now_us)

@@ -139,7 +139,7 @@ class Upkeep:
             (found, about), took_s = await self._timed(partial(summaries.found, place, summaries.rows))
             if about is not None:
                 operation = None
-                if not await self._off_loop(partial(summaries.is_kept, about)):
+                if not await self._off_loop(partial(summaries.is_kept, run, about)):
                     try:
                         operation = await summaries.ask(run, about)
                     except BadAnswer as error:

@@ -17,6 +17,7 @@ from memory.polarity import is_negative
 from memory.prompts import summary as prompt
 from memory.records import Change, Evidence, Operation
 from memory.scope import Scope
+from memory.store.sql_summaries import BATCH
 from memory.store.sql_upkeep import JobName, Run
 from memory.store.sql_upkeep_reads import Conversation, Told
 from memory.upkeep.jobs import DAY_US, Slice, Tools
@@ -104,25 +105,26 @@ class Summaries:
     def keep(self, run: Run, about: Conversation, operation: Operation | None) -> bool:
         """Store the summary, and that there is one; said twice it is stored once."""
         upto = about.turns[-1].seq
-        batch = batch_of(about)
+        batch = batch_of(run, about)
         if operation is not None:
-            self._engine.apply(about.scope, [operation], batch, actor="upkeep")
-        store = self._tools.store
-        store.summarised(run, about.scope_id, about.thread_id, upto, batch, self._tools.clock.now_us())
-        return operation is not None
+            told = msgspec.structs.replace(operation, target=batch)
+            self._engine.apply(about.scope, [told], batch, actor="upkeep")
+        store, now_us = self._tools.store, self._tools.clock.now_us()
+        store.summarised(run, about.scope_id, about.thread_id, upto, batch, now_us)
+        return not store.told_of_the_deleted(about, now_us) and operation is not None
 
-    def is_kept(self, about: Conversation) -> bool:
+    def is_kept(self, run: Run, about: Conversation) -> bool:
         """Say whether a process that was killed has stored the summary already."""
-        return self._tools.store.applied(batch_of(about))
+        return self._tools.store.applied(batch_of(run, about))
 
     def _is_due(self, about: Conversation) -> bool:
         rested = self._tools.clock.now_us() - RESTED_US
         return len(about.turns) >= LEAST_TURNS and about.turns[-1].occurred_us <= rested
 
 
-def batch_of(about: Conversation) -> str:
-    """Name the summary of these turns."""
-    return f"upkeep:summary:{about.scope_id}:{about.turns[-1].seq}"
+def batch_of(run: Run, about: Conversation) -> str:
+    """Name the telling of these turns: told again in a later pass, word for word, it is another memory."""
+    return f"{BATCH}{about.scope_id}:{about.turns[-1].seq}:{run.number}"
 
 
 def checked(answer: str, about: Conversation, redact: Callable[[str], str]) -> Operation | None:

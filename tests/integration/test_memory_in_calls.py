@@ -138,7 +138,7 @@ def test_the_hub_is_told_a_tenth_of_the_models_window_once_the_price_table_is_th
         told = [
             msgspec.json.decode(line) for line in (house.tidegate.data / "asked").read_bytes().splitlines()
         ]
-        return [one for one in told if one["user"] == "dee"][-1]["most"]
+        return int([one for one in told if one["user"] == "dee"][-1]["most"])
 
     eventually(lambda: most("openai/gpt-4") == 819, what="the price table")
     assert most("own/gpt-4") == 0
