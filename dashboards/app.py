@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.lists import LISTS
+from telemetry.questions.memory import AskReading, nobody_reads
 from telemetry.store.base import Store
 
 _PREFIXES = ("/events/", "/calls/", "/_nicegui")
@@ -23,16 +24,24 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
 }
 
-Make = Callable[[Callable[[], Store | None], Callable[[], int]], FastAPI]
+Make = Callable[[Callable[[], Store | None], Callable[[], int], AskReading], FastAPI]
 
 
 class Pages:
     """Middleware: the lists, `/events/...` and `/calls/...` are pages, everything else is for the API behind."""
 
-    def __init__(self, app: ASGIApp, *, store: Callable[[], Store | None], now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        store: Callable[[], Store | None],
+        now_us: Callable[[], int],
+        reading: AskReading = nobody_reads,
+    ) -> None:
         self._api = app
         self._store = store
         self._now_us = now_us
+        self._reading = reading
         self._making = asyncio.Lock()
         self._pages: FastAPI | None = None
         self._running = AsyncExitStack()
@@ -52,7 +61,7 @@ class Pages:
         async with self._making:
             if self._pages is None:
                 make = await asyncio.to_thread(_load)
-                pages = make(self._store, self._now_us)
+                pages = make(self._store, self._now_us, self._reading)
                 await self._running.enter_async_context(pages.router.lifespan_context(pages))
                 self._pages = pages
         return self._pages

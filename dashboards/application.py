@@ -10,14 +10,17 @@ from nicegui import ui
 
 from dashboards.pages import call, calls, costs, errors, event, events, people, steps
 from dashboards.reader import reader_for
+from telemetry.questions.memory import AskReading, nobody_reads
 from telemetry.store.base import Store
 
 _FOLDER = Path(__file__).parent
 
 
-def application(store: Callable[[], Store | None], now_us: Callable[[], int]) -> FastAPI:
+def application(
+    store: Callable[[], Store | None], now_us: Callable[[], int], reading: AskReading = nobody_reads
+) -> FastAPI:
     """Make the application; its lifespan has to be entered before it is asked anything."""
-    readers = reader_for(store, now_us)
+    readers = reader_for(store, now_us, reading)
     for page in (events, event, calls, call, costs, people, errors, steps):
         page.add(readers)
     app = FastAPI(openapi_url=None)

@@ -13,10 +13,12 @@ from telemetry.api import open_questions, refusal_of, scope
 from telemetry.api.calls import bounded
 from telemetry.api.narrowing import allowed
 from telemetry.figures import Costs, Errors, Hits, Steps
+from telemetry.memory_figures import MemorySteps
 from telemetry.questions import EventFilters, Questions, Range, Scope
 from telemetry.questions.calls import Sort
 from telemetry.questions.costs import CostOrder
 from telemetry.questions.filters import Filters
+from telemetry.questions.memory import AskReading, nobody_reads
 from telemetry.store.base import Store, StoreError
 from telemetry.upkeep.rerate import Correction, corrections_of
 
@@ -26,8 +28,16 @@ Answer = TypeVar("Answer")
 class Reader:
     """The questions of one visitor. They run in threads, as the store blocks; each may raise Refusal."""
 
-    def __init__(self, store: Callable[[], Store | None], who: Scope, *, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: Callable[[], Store | None],
+        who: Scope,
+        *,
+        now_us: Callable[[], int],
+        reading: AskReading = nobody_reads,
+    ) -> None:
         self._store = store
+        self._reading = reading
         self._who = who
         self.now_us = now_us
         self.open = who.open
@@ -105,6 +115,10 @@ class Reader:
         self._check(filters)
         return await self._ask(lambda ask: ask.steps(self._who, filters, within, limit=limit, cursor=cursor))
 
+    async def memory_steps(self, within: Range) -> MemorySteps:
+        """Return how memory does."""
+        return await self._ask(lambda ask: ask.memory_steps(self._who, within, self._reading))
+
     def _check(self, filters: Filters) -> None:
         for name in ("project", "environment"):
             allowed(self._who, name, str(filters.get(name, "")), param=name)
@@ -116,8 +130,10 @@ class Reader:
             raise refusal_of(error) from error
 
 
-def reader_for(store: Callable[[], Store | None], now_us: Callable[[], int]) -> Callable[[Request], Reader]:
+def reader_for(
+    store: Callable[[], Store | None], now_us: Callable[[], int], reading: AskReading = nobody_reads
+) -> Callable[[Request], Reader]:
     """Return what makes a visitor's reader from the request for a page; it raises Refusal for a stranger."""
     return lambda request: Reader(
-        store, scope(request.headers.get("x-tidegate-principal", "")), now_us=now_us
+        store, scope(request.headers.get("x-tidegate-principal", "")), now_us=now_us, reading=reading
     )

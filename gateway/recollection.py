@@ -73,6 +73,17 @@ class Recollection(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     """Of a profile that is new."""
 
 
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """Of what the telemetry process asks how the reading went. Microseconds since 1970."""
+
+    project: str
+    environment: str
+    everybodys: bool = False
+    """All projects are meant."""
+    from_us: int
+    to_us: int
+
+
 class Used(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Parameters of `confirm`: a provider has taken what was answered for this call, with these new memories."""
 

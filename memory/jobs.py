@@ -85,6 +85,8 @@ class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
     thread_id: str = ""
     turns: int = 0
     attempts: int = 0
+    refusals: int = 0
+    """Answers of a model that could not be used."""
     created_at_us: int = 0
     updated_at_us: int = 0
     due_at_us: int = 0
@@ -94,6 +96,23 @@ class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str = ""
     """Of a job that is done: `extracted`, `no_cue`, `rules` (no model is set up), `erased`."""
     effects: tuple[Effect, ...] = ()
+
+
+class Worked(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of the conversations that a span of time brought; of many, the latest."""
+
+    jobs: int
+    states: dict[JobState, int]
+    outcomes: dict[str, int]
+    """Of those that are done: `extracted`, `rules`, `no_cue`, `erased`."""
+    failing: int
+    """Waiting after an attempt that failed."""
+    refused: int
+    """Answers of models that could not be used."""
+    events: dict[str, int]
+    """What became of memories: ADD, UPDATE, ...; NONE, MERGE: it was known already."""
+    took_us: list[float]
+    """From the first turn to the memory, median, 90, 95 and 99 percent; empty if nothing is done."""
 
 
 def job_row(status: JobStatus) -> dict[str, Any]:

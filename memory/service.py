@@ -26,7 +26,7 @@ from memory.extraction import Extraction
 from memory.extractor import Extractor
 from memory.filters import EVERYTHING, Condition, read
 from memory.given import Messages, given, listed, moment_of
-from memory.jobs import job_row
+from memory.jobs import Worked, job_row
 from memory.manager import Manager, Model
 from memory.records import Captured, Moment, Recall, Said
 from memory.rows import relation_row, row_of, version_row
@@ -147,6 +147,11 @@ class AsyncMemory:
         scope = self._scope(user_id, agent_id, run_id)
         page = partial(self._jobs.page, scope, limit=_limit(limit), job_id=job_id)
         return [job_row(status) for status in await self._off_loop(page)]
+
+    async def worked(self, from_us: int, to_us: int, *, everybodys: bool = False) -> Worked:
+        """Return what came of the reading that a span of time brought, here or in all projects."""
+        place = None if everybodys else (self._project, self._environment)
+        return await self._off_loop(partial(self._jobs.worked, place, from_us, to_us))
 
     @property
     def _jobs(self) -> SqliteJobs:

@@ -249,6 +249,11 @@ def latency(row: Row) -> Latency:
     return Latency(measured=row["measured"], **measured)
 
 
+def share(part: float, whole: float) -> float | None:
+    """Return a part of a whole; of nothing there is none."""
+    return part / whole if whole else None
+
+
 def percentiles(values: Sequence[float]) -> Percentiles:
     """Percentiles of nothing are no numbers; of something no more digits are told than they can have."""
     told = (None if math.isnan(value) else round(value, 3) for value in values)

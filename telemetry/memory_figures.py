@@ -24,6 +24,9 @@ class Retrieval(BaseModel):
     hit_rate: Share = Field(description="Injected by recalls; null without recalls.")
     tokens: int = Field(description="Of what was injected, estimated.")
     tokens_per_hit: float | None
+    cost_nano_usd: int | None = Field(
+        description="Of what was injected: its part of what the input of its calls cost; null if no price is known."
+    )
     memories: int = Field(description="Memories in what was injected.")
     best_score: float | None = Field(
         description="Mean score of the best memory of each recall that found one."
@@ -62,6 +65,35 @@ class Extraction(BaseModel):
     priced: int
     cost_nano_usd: int | None
     total_us: Percentiles
+
+
+class Reading(BaseModel):
+    """What came of conversations that were to be read, as the memory's own ledger has it: for seven days."""
+
+    jobs: int = Field(
+        description="Conversations, or parts of them, with something new; at most the latest 2,000."
+    )
+    done: int
+    open: int = Field(description="Not read yet.")
+    failing: int = Field(description="Of those, the ones that wait after an attempt that failed.")
+    dead: int = Field(description="Given up: a model answered, but never anything of use.")
+    failure_rate: Share = Field(description="Given up, by those that are over.")
+    outcomes: dict[str, int] = Field(
+        description="Of those done: `extracted` by a model, `rules` without one, `no_cue`, `erased`."
+    )
+    events: dict[str, int] = Field(
+        description="What became of memories: ADD, UPDATE, SUPERSEDE, ...; NONE and MERGE: it was known."
+    )
+    facts: int = Field(description="All of these.")
+    duplicates: int = Field(description="Those that were known already.")
+    dedup_rate: Share = Field(description="Duplicates by facts.")
+    refused: int = Field(
+        description="Answers of models that were not of their schema, or held nothing of use."
+    )
+    valid_rate: Share = Field(description="Conversations read by a model, by those and the refused answers.")
+    write_us: Percentiles = Field(
+        description="From a conversation's first new word to its memories, the wait for its end included."
+    )
 
 
 class Provider(BaseModel):
@@ -106,4 +138,5 @@ class MemorySteps(BaseModel):
     verified_rate: Share = Field(
         description="Conversations read whose first answer held: it was of its schema and all of it could be checked."
     )
+    reading: Reading | None = Field(description="Null while the memory is off, or does not answer.")
     orchestration: Orchestration

@@ -1,4 +1,4 @@
-"""`/steps`: the steps of pipelines, and what they measure of themselves."""
+"""`/steps`: the steps of pipelines, what they measure of themselves, and how memory does in each."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from dashboards.components.empty import nothing
 from dashboards.components.filters import Field, Filters
 from dashboards.components.frame import section, show, text
 from dashboards.components.groups import calls_of, days_back
+from dashboards.components.memory import memory
 from dashboards.components.sums import COLUMNS, cells
 from dashboards.components.table import Cell, Column, Table
 from dashboards.reader import Reader
 from telemetry.figures import Steps
+from telemetry.questions import Range
 from telemetry.words import duration
 
 _LIMIT = 100
@@ -56,6 +58,7 @@ async def _content(reader: Reader, request: Request, here: Address) -> None:
         nothing(
             reader, request, "step", hint=f"{_HINT} A call names its step with the header x-tidegate-step."
         )
+        await _memory(reader, here, within)
         return
     if not here["from"]:
         text(_HINT, classes="mild tg-note")
@@ -70,6 +73,13 @@ async def _content(reader: Reader, request: Request, here: Address) -> None:
     Table((Column("group", "Step"), *COLUMNS, *took_columns), rows)
     _metrics(found)
     pager(here, found.next_cursor, back="← back", on="more →")
+    await _memory(reader, here, within)
+
+
+async def _memory(reader: Reader, here: Address, within: Range) -> None:
+    """Show how memory does; it is not told apart by what the filters ask for, so nothing then."""
+    if not here.cursor and not here.filters(_FILTERS):
+        memory(await reader.memory_steps(within))
 
 
 def _fields(here: Address) -> list[Field]:

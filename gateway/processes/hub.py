@@ -27,7 +27,7 @@ from gateway.processes.log import log_to_stderr
 from gateway.processes.own_seals import seals_of
 from gateway.processes.own_secret import own_secret
 from gateway.processes.owned_store import OwnedStore
-from gateway.processes.remembering import CAPTURE, Remembering, owns
+from gateway.processes.remembering import CAPTURE, WORKED, Remembering, owns
 from gateway.processes.response_store import ResponseStore
 from gateway.processes.serving import http_config, serve
 from gateway.providers.anthropic import Anthropic
@@ -63,7 +63,7 @@ class HubApp:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401
         """Answer one request."""
         path = scope["path"]
-        if owns(path) or path == CAPTURE:
+        if owns(path) or path in {CAPTURE, WORKED}:
             await self._memory(scope, receive, send)
             return
         if administers(path):
@@ -83,9 +83,14 @@ class HubApp:
         remembering = self._remembering
         if remembering is None:
             await _answer(send, 404, _error("memory.enabled is false", "memory_disabled"))
-        elif scope["path"] == CAPTURE:
-            ours = _is_from_the_house(scope)
-            await _answer(send, await _capture(remembering, receive) if ours else 404, b"{}")
+        elif scope["path"] in {CAPTURE, WORKED}:
+            body = await _whole(receive) if _is_from_the_house(scope) else None
+            if body is None:
+                await _answer(send, 404, b"{}")
+            elif scope["path"] == CAPTURE:
+                await _answer(send, await remembering.capture(body), b"{}")
+            else:
+                await _answer(send, *await remembering.worked(body))
         elif (api := remembering.api) is None:
             await _answer(send, 503, _error("the memory is being opened", "memory_away", "server_error"))
         else:
@@ -132,16 +137,17 @@ def _is_from_the_house(scope: Mapping[str, Any]) -> bool:
     return not any(name == b"x-tidegate-principal" for name, _ in scope["headers"])
 
 
-async def _capture(remembering: Remembering, receive: Callable[[], Awaitable[dict[str, Any]]]) -> int:
+async def _whole(receive: Callable[[], Awaitable[dict[str, Any]]]) -> bytes | None:
+    """Return the body; None if whoever sent it has left."""
     parts = []
     more = True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return 400  # nobody will read it
+            return None
         parts.append(message.get("body", b""))
         more = message.get("more_body", False)
-    return await remembering.capture(b"".join(parts))
+    return b"".join(parts)
 
 
 async def _answer(send: Any, status: int, body: bytes, kind: bytes = b"application/json") -> None:  # noqa: ANN401

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.errors import UpstreamFailed
 from gateway.providers.openai import OpenAICompatible
-from gateway.recollection import Asker, Question, Recollection, Used
+from gateway.recollection import Asker, Question, Recollection, Span, Used
 from gateway.settings import Embedder as EmbedderSettings
 from gateway.settings import Memory as MemorySettings
 from gateway.settings import Timeouts
@@ -22,7 +22,7 @@ from memory.embed import Embedder
 from memory.endpoint import Endpoint, over_loop
 from memory.errors import EmbedderAway
 from memory.extraction import Extraction
-from memory.jobs import JobState
+from memory.jobs import JobState, Worked
 from memory.local import embedder_named
 from memory.manager import Manager, Model
 from memory.proposals import Asked, Proposals
@@ -111,6 +111,11 @@ class Memories:
     async def jobs(self) -> dict[JobState, int]:
         """Return how many conversations are to be read, and how many have been."""
         return await self._extraction.counts()
+
+    async def worked(self, about: Span) -> Worked:
+        """Return what came of the reading that a span of time brought."""
+        memory = self._memory.within(about.project, about.environment)
+        return await memory.worked(about.from_us, about.to_us, everybodys=about.everybodys)
 
     async def backlog(self) -> int:
         """Return how many memories wait to be indexed."""

@@ -20,7 +20,7 @@ from gateway.clock import Clock
 from gateway.link import CallFailed
 from gateway.link_server import Handler
 from gateway.processes.house_model import HouseModel
-from gateway.recollection import BUSY, CONFIRM, MEMORY_API, RECALL, Question, Recollection, Used
+from gateway.recollection import BUSY, CONFIRM, MEMORY_API, RECALL, Question, Recollection, Span, Used
 from gateway.settings import Memory
 from gateway.tasks import spawn
 from gateway.transport import Transport
@@ -35,11 +35,15 @@ if TYPE_CHECKING:
 
 CAPTURE = "/internal/capture"
 """Where the telemetry process brings what users said. No worker relays it."""
+WORKED = "/internal/memory-worked"
+"""Where it asks what came of that: a `Span`."""
 
 _AGAIN_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _LOOK_S = 1.0
 MOST_RECALLS = 16
 """At once. One takes some 7 ms of the interpreter, so that one more would still wait when its caller gives up."""
+
+_spans = msgspec.json.Decoder(Span)
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -198,6 +202,18 @@ class Remembering:
         self.counts.captured_turns += len(captured.added)
         self._succeeded()
         return 200
+
+    async def worked(self, body: bytes) -> tuple[int, bytes]:
+        """Say what came of what was captured: 200 and a `Worked`, 503, or 400."""
+        if self._memories is None:
+            return 503, b"{}"
+        try:
+            found = await self._memories.worked(_spans.decode(body))
+        except (OSError, sqlite3.Error, LedgerAway):
+            return 503, b"{}"
+        except msgspec.MsgspecError:
+            return 400, b"{}"
+        return 200, msgspec.json.encode(found)
 
     # for people
 

@@ -30,7 +30,7 @@ from gateway.prices.again import pricer
 from gateway.prices.compile import clouds, compile_table
 from gateway.prices.table import PriceTable
 from gateway.processes.books import PriceBooks
-from gateway.processes.capture import capture_feed
+from gateway.processes.capture import capture_feed, reading_of
 from gateway.processes.forgetters import forgetters
 from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
 from gateway.processes.log import log_to_stderr
@@ -349,11 +349,12 @@ class Ledger:
 
 def application(ledger: Ledger, places: Places) -> FastAPI:
     """Make the HTTP application: the pages, the query API, and what the house needs."""
-    app = build(ledger.store, now_us=SystemClock().now_us, version=version("tidegate"))
+    reading = reading_of(places.hub)
+    app = build(ledger.store, now_us=SystemClock().now_us, version=version("tidegate"), reading=reading)
     app.state.keeper = ledger.keeper
     app.include_router(routes.router)
     app.include_router(routes.people)
-    app.add_middleware(Pages, store=ledger.store, now_us=SystemClock().now_us)
+    app.add_middleware(Pages, store=ledger.store, now_us=SystemClock().now_us, reading=reading)
     registry = metrics_of(ledger)
 
     @app.get("/health", include_in_schema=False)

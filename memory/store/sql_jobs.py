@@ -7,13 +7,14 @@ unread and no job without its turns. Of one thread's jobs only the oldest is eve
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from typing import get_args
 
 import msgspec
 
 from memory.debounce import LEASE_US
-from memory.jobs import PICTURE, Effect, JobState, JobStatus, JobTurn, Leased, Submission
+from memory.jobs import PICTURE, Effect, JobState, JobStatus, JobTurn, Leased, Submission, Worked
 from memory.records import Change, Line, Operation
 from memory.scope import Scope
 from memory.store.connection import Connection, Connections, Row, within, words_of
@@ -22,6 +23,10 @@ from memory.store.sql_writes import scope_row
 
 _KEPT_US = 7 * 86_400_000_000
 """How long a finished job can be asked for."""
+_MOST_TOLD = 2000
+"""Jobs that are looked at to say how jobs went."""
+_WRITTEN = ("extracted", "rules")
+_SHARES = (0.5, 0.9, 0.95, 0.99)
 _IDENTITY = ("project", "environment", "user", "agent", "run")
 _HELD = ("number", "lease", "id", "thread_id", "task", "attempts", "refusals", "instructions", "actor")
 _LINES = msgspec.msgpack.Decoder(list[Line])
@@ -193,6 +198,33 @@ class SqliteJobs:
         rows = self._connections.read().execute("SELECT state, count(*) AS jobs FROM jobs GROUP BY state")
         return {**dict.fromkeys(get_args(JobState), 0), **{row["state"]: row["jobs"] for row in rows}}
 
+    def worked(self, place: tuple[str, str] | None, from_us: int, to_us: int) -> Worked:
+        """Say what came of the jobs that began in a span of time, in a project and environment, or in all."""
+        rows = self._connections.read().execute(
+            "SELECT j.* FROM jobs j JOIN scopes s ON s.id = j.scope_id WHERE j.created_us >= :since AND j.created_us < :upto"
+            " AND (:anybodys = 1 OR (s.project = :project AND s.environment = :environment))"
+            " ORDER BY j.number DESC LIMIT :most",
+            {
+                "since": from_us,
+                "upto": to_us,
+                "anybodys": int(place is None),
+                **dict(zip(("project", "environment"), place or ("", ""), strict=True)),
+                "most": _MOST_TOLD,
+            },
+        )
+        told = [_status(row) for row in rows.fetchall()]
+        done = [one for one in told if one.state == "done"]
+        took = sorted(one.updated_at_us - one.created_at_us for one in done if one.outcome in _WRITTEN)
+        return Worked(
+            jobs=len(told),
+            states=Counter(one.state for one in told),
+            outcomes=Counter(one.outcome for one in done),
+            failing=sum(one.state == "waiting" and bool(one.error) for one in told),
+            refused=sum(one.refusals for one in told),
+            events=Counter(effect.event for one in done for effect in one.effects),
+            took_us=[float(took[int(share * (len(took) - 1))]) for share in _SHARES] if took else [],
+        )
+
     def purge(self, now_us: int) -> None:
         """Forget jobs that were over long ago."""
         with self._connections.write() as connection:
@@ -239,6 +271,7 @@ def _status(row: Row) -> JobStatus:
         thread_id=row["thread_id"],
         turns=row["turns"],
         attempts=row["attempts"],
+        refusals=row["refusals"],
         created_at_us=row["created_us"],
         updated_at_us=row["updated_us"],
         due_at_us=row["due_us"],

@@ -10,11 +10,18 @@ from fastapi.responses import HTMLResponse
 from telemetry.api import calls, exports, groups, memory, search, sums
 from telemetry.api.errors import add_refusals
 from telemetry.api_page import POLICY, page
+from telemetry.questions.memory import AskReading, nobody_reads
 from telemetry.store.base import Store
 
 
-def build(store: Callable[[], Store | None], *, now_us: Callable[[], int], version: str = "") -> FastAPI:
-    """Make the application; `store` returns None while it is being opened."""
+def build(
+    store: Callable[[], Store | None],
+    *,
+    now_us: Callable[[], int],
+    version: str = "",
+    reading: AskReading = nobody_reads,
+) -> FastAPI:
+    """Make the application; `store` returns None while it is being opened, `reading` asks the memory itself."""
     app = FastAPI(
         title="Tidegate query API",
         version=version or "0",
@@ -24,6 +31,7 @@ def build(store: Callable[[], Store | None], *, now_us: Callable[[], int], versi
     )
     app.state.store = store
     app.state.now_us = now_us
+    app.state.reading = reading
     parts = (exports, calls, groups, sums, memory, search)  # a path that is a name before one that is an id
     for part in parts:
         app.include_router(part.router)

@@ -10,10 +10,15 @@ SELECT
     toInt64(sumIf(memory_tokens, looked)) AS tokens,
     toInt64(sumIf(length(memory_ids), looked)) AS memories,
     avgIf(arrayMax(memory_scores), notEmpty(memory_scores)) AS best_score,
+    toInt64(countIf(memory_tokens > 0 AND has_price)) AS priced,
+    toInt64(sumIf(input_cost * least(1, memory_tokens / greatest(1, input_tokens)), memory_tokens > 0 AND has_price))
+        AS cost_nano_usd,
     quantilesIf(0.5, 0.9, 0.95, 0.99)(toFloat64(memory_latency_us), looked) AS spread_latency_us
 FROM (
     SELECT
         toString(spans.memory_status) AS memory_status, memory_tokens, memory_ids, memory_scores, memory_latency_us,
+        spans.input_tokens AS input_tokens, isNotNull(spans.cost_nano_usd) AS has_price,
+        arraySum(mapValues(mapFilter((name, _) -> match(name, '^(input|cache)_'), spans.cost_lines))) AS input_cost,
         memory_status != '' AND NOT startsWith(memory_status, 'skipped') AS looked
     FROM spans
     WHERE ({anybodys:UInt8} = 1 OR (project = {project:String} AND environment = {environment:String}))

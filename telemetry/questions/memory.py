@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from telemetry.answers import iso
-from telemetry.figures import percentiles
-from telemetry.memory_figures import Extraction, MemorySteps, Orchestration, Provider, Retrieval, Synthesis
+from telemetry.figures import percentiles, share
+from telemetry.memory_figures import (
+    Extraction,
+    MemorySteps,
+    Orchestration,
+    Provider,
+    Reading,
+    Retrieval,
+    Synthesis,
+)
 from telemetry.questions.asker import Asker
 from telemetry.questions.scope import Range, Scope
 from telemetry.store.base import Parameter, Row
+
+AskReading = Callable[[Scope, Range], Reading | None]
+"""Asks the memory itself; may block."""
+
+
+def nobody_reads(_who: Scope, _within: Range) -> None:
+    """Be an `AskReading` where there is no memory."""
 
 
 class MemoryQuestions(Asker):
     """Asks about the steps of memory."""
 
-    def memory_steps(self, scope: Scope, within: Range) -> MemorySteps:
-        """Return all four."""
+    def memory_steps(self, scope: Scope, within: Range, reading: AskReading = nobody_reads) -> MemorySteps:
+        """Return all four; `reading` asks the memory itself."""
         asked = {**scope.parameters(), **within.parameters()}
         extraction = [_extraction(row) for row in self._ask_calls("memory_extraction", asked)]
         jobs = {one.purpose: one.jobs for one in extraction}
@@ -27,7 +43,8 @@ class MemoryQuestions(Asker):
             retrieval=_retrieval(self._ask("memory_retrieval", asked)[0]),
             synthesis=self._synthesis(asked),
             extraction=extraction,
-            verified_rate=_share(read - jobs.get("memory.repair", 0), read),
+            verified_rate=share(read - jobs.get("memory.repair", 0), read),
+            reading=reading(scope, within),
             orchestration=self._orchestration(asked),
         )
 
@@ -46,13 +63,13 @@ class MemoryQuestions(Asker):
         sums = {name: sum(row[name] for row in rows) for name in _SUMMED}
         return Orchestration(
             events=events["events"],
-            calls_per_event=_share(events["calls"], events["events"]),
+            calls_per_event=share(events["calls"], events["events"]),
             event_us=percentiles(events["spread_total_us"]),
             calls=sums["calls"],
-            routing_rate=_share(sums["routed"], sums["calls"]),
-            retry_rate=_share(sums["retried"], sums["calls"]),
+            routing_rate=share(sums["routed"], sums["calls"]),
+            retry_rate=share(sums["retried"], sums["calls"]),
             retries=sums["retries"],
-            fallback_rate=_share(sums["fallbacks"], sums["calls"]),
+            fallback_rate=share(sums["fallbacks"], sums["calls"]),
             rate_limited=sums["rate_limited"],
             providers=[Provider(**{**row, "cost_nano_usd": _cost(row)}) for row in rows],
         )
@@ -67,8 +84,9 @@ def _retrieval(row: Row) -> Retrieval:
         **known
         | {
             "best_score": None if math.isnan(row["best_score"]) else row["best_score"],
-            "hit_rate": _share(row["injected"], row["recalls"]),
-            "tokens_per_hit": _share(row["tokens"], row["injected"]),
+            "hit_rate": share(row["injected"], row["recalls"]),
+            "tokens_per_hit": share(row["tokens"], row["injected"]),
+            "cost_nano_usd": _cost(row),
             "latency_us": percentiles(row["spread_latency_us"]),
         }
     )
@@ -79,12 +97,12 @@ def _synthesis(row: Row, scores: dict[str, float]) -> Synthesis:
     return Synthesis(
         **known
         | {
-            "truncation_rate": _share(row["truncated"], row["answers"]),
-            "cached_share": _share(row["cache_read"], row["input_tokens"]),
+            "truncation_rate": share(row["truncated"], row["answers"]),
+            "cached_share": share(row["cache_read"], row["input_tokens"]),
             "context_tokens": percentiles(row["spread_context_tokens"]),
             "total_us": percentiles(row["spread_total_us"]),
             "cost_nano_usd": _cost(row),
-            "cost_per_answer_nano_usd": _share(row["cost_nano_usd"], row["priced"]),
+            "cost_per_answer_nano_usd": share(row["cost_nano_usd"], row["priced"]),
             "scores": scores,
         }
     )
@@ -95,7 +113,7 @@ def _extraction(row: Row) -> Extraction:
     return Extraction(
         **known
         | {
-            "failure_rate": _share(row["failures"], row["calls"]),
+            "failure_rate": share(row["failures"], row["calls"]),
             "cost_nano_usd": _cost(row),
             "total_us": percentiles(row["spread_total_us"]),
         }
@@ -104,7 +122,3 @@ def _extraction(row: Row) -> Extraction:
 
 def _cost(row: Row) -> int | None:
     return int(row["cost_nano_usd"]) if row["priced"] else None
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

@@ -228,7 +228,7 @@ def told_of_memory(store: Store, project: str) -> MemorySteps:
 def test_how_memory_does_is_told_by_the_steps_of_the_pipeline(store: Store) -> None:
     there = Attempt(deployment="openai/gpt-4o", provider="openai", model="gpt-4o")
     full = Attempt(deployment="azure/gpt-4o", provider="azure", model="gpt-4o", error_type="rate_limited")
-    found = Injection(status="injected", ids=("a", "b"), scores=(0.9, 0.5), tokens=100, latency_us=5000)
+    found = Injection(status="injected", ids=("a", "b"), scores=(0.9, 0.5), tokens=5, latency_us=5000)
     hows = [
         outcome(memory=found, finish_reason="length", attempts=(full, there)),
         outcome(
@@ -257,8 +257,9 @@ def test_how_memory_does_is_told_by_the_steps_of_the_pipeline(store: Store) -> N
     retrieval = told.retrieval
     assert (retrieval.recalls, retrieval.injected, retrieval.replayed, retrieval.abstained) == (4, 1, 1, 1)
     assert (retrieval.timeouts, retrieval.errors, retrieval.skipped, retrieval.hit_rate) == (1, 0, 1, 0.25)
-    assert (retrieval.tokens, retrieval.memories, retrieval.best_score) == (100, 2, 0.9)
+    assert (retrieval.tokens, retrieval.memories, retrieval.best_score) == (5, 2, 0.9)
     assert retrieval.latency_us.p95 == 5000
+    assert retrieval.cost_nano_usd == 6000, "half of the input, so half of what that cost"
     without, having = told.synthesis
     assert (without.with_memory, without.answers, without.priced) == (False, 3, 2)
     assert (having.with_memory, having.answers, having.truncation_rate) == (True, 2, 0.5)

@@ -131,6 +131,19 @@ def test_messages_handed_over_are_queued_and_read(house: Remembering) -> None:
     assert house.memories(user_id="dora") == ["User lives in Quito"]
 
 
+def test_how_the_reading_goes_is_told_beside_what_it_cost(house: Remembering) -> None:
+    house.say("Remember that I live in Oslo", user="eva")
+    job(house, "eva", "done")
+
+    told = house.get("/api/steps/memory").json()["reading"]
+
+    assert told["done"] >= 1
+    assert told["dead"] == 0
+    assert (told["events"]["ADD"] >= 1, 0 <= told["dedup_rate"] < 1) == (True, True)
+    assert told["write_us"]["p50"] > 0
+    assert house.request("POST", "/internal/memory-worked", {"project": "p"}).status == 404
+
+
 def test_nobody_else_calls_as_the_house(house: Remembering) -> None:
     body = {"model": "sandbox/echo", "messages": [{"role": "user", "content": "hi"}]}
     headers = {

@@ -298,6 +298,21 @@ def test_a_call_tells_how_it_was_translated_and_what_it_costs_after_all(seen: Vi
     expect(page.get_by_text("$0.00 and what nobody can say")).to_be_visible()
 
 
+def test_how_memory_does_stands_below_the_steps_as_the_api_tells_it(seen: Visit, house: Tidegate) -> None:
+    told = house.get(f"/api/steps/memory?{EVER}", {"authorization": f"Bearer {KEY}"}).json()
+    page = seen.open(f"/steps?{EVER}")
+
+    led = page.locator("section", has_text="Memory: orchestration")
+    expect(led.locator("table").first.locator("td").first).to_have_text(
+        number(told["orchestration"]["events"])
+    )
+    models = led.locator("table").last.locator("tbody tr")
+    expect(models).to_have_count(len(told["orchestration"]["providers"]))
+    having = page.locator("section", has_text="Memory: synthesis").locator("tbody tr")
+    expect(having).to_have_count(len(told["synthesis"]))
+    assert "Memory:" not in seen.open(f"/steps?{EVER}&model=gpt-4o").content()
+
+
 def test_every_list_fits_a_narrow_window_and_shows_ones_own_project_only(
     browser: Browser, house: Tidegate, signed_in: Any
 ) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from memory.debounce import IDLE_US, LEASE_US, MOST_TURNS
 from memory.jobs import Submission, job_row
-from memory.records import Line
+from memory.records import Change, Line
 from memory.scope import Scope
 from memory.store.sql_jobs import SqliteJobs
 from memory.store.sqlite import SqlLedger
@@ -154,6 +154,38 @@ def test_a_job_is_seen_by_its_scope_alone(ledger: SqlLedger, jobs: SqliteJobs, c
     assert jobs.page(BOB, limit=10) == []
     assert jobs.page(BOB, limit=10, job_id=job_id) == []
     assert job_row(jobs.page(ALICE, limit=1)[0])["effects"] == ()
+
+
+def test_what_came_of_the_jobs_of_a_time_is_told_without_a_word(
+    ledger: SqlLedger, jobs: SqliteJobs, clock: SetClock
+) -> None:
+    elsewhere = Scope(project="q", environment="prod", user="alice")
+    for number, scope in enumerate((ALICE, BOB, ALICE, elsewhere)):
+        jobs.submit(submission(f"said {number}", scope=scope), clock.us)
+    ends: list[tuple[str, list[str]]] = [("extracted", ["ADD", "NONE"]), ("extracted", ["MERGE", "UPDATE"])]
+    for seconds, (outcome, events) in enumerate(ends, 1):
+        job = jobs.lease(clock.us)
+        assert job is not None
+        changes = [Change(memory_id="m", event=event, text="") for event in events]  # type: ignore[arg-type]
+        jobs.finish(job, outcome, changes, clock.us + seconds * 1_000_000)
+    hopeless = jobs.lease(clock.us)
+    assert hopeless is not None
+    jobs.postpone(hopeless, "model_answer_invalid", until_us=clock.us, refused=True, now_us=clock.us)
+    home = (ALICE.project, ALICE.environment)
+    waiting = jobs.worked(home, clock.us, clock.us + 1)
+    hopeless = jobs.lease(clock.us)
+    assert hopeless is not None
+    jobs.bury(hopeless, "model_answer_invalid", clock.us)
+
+    told = jobs.worked(home, clock.us, clock.us + 1)
+    assert (waiting.failing, waiting.states) == (1, {"done": 2, "waiting": 1})
+    assert (told.jobs, told.states, told.outcomes) == (3, {"done": 2, "dead": 1}, {"extracted": 2})
+    assert (told.failing, told.refused) == (0, 1)
+    assert told.events == {"ADD": 1, "NONE": 1, "MERGE": 1, "UPDATE": 1}
+    assert (told.took_us[0], len(told.took_us)) == (1_000_000, 4)
+    assert jobs.worked(None, clock.us, clock.us + 1).jobs == 4
+    nothing = jobs.worked(home, clock.us + 1, clock.us + 2)
+    assert (nothing.jobs, nothing.states, nothing.took_us) == (0, {}, [])
 
 
 def test_erasing_ends_every_job_of_the_scope_and_no_other(
