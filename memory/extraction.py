@@ -22,7 +22,7 @@ from memory.clock import Clock
 from memory.cues import cue_of
 from memory.debounce import MOST_REFUSALS, pause_us
 from memory.errors import BadAnswer, BadMemory, IndexAway, LedgerAway, ModelAway
-from memory.jobs import JobState, JobStatus, Leased, Submission
+from memory.jobs import JobState, JobStatus, Leased, Made, Submission
 from memory.manager import MOST_KNOWN, Manager
 from memory.pictures import pictures_of
 from memory.records import Change, Line, Memory, Operation
@@ -192,22 +192,21 @@ class Extraction:
         content = content_of(job, self._manager.version)
         operations = await self._off_loop(partial(self._jobs.kept, job, content))
         if operations is None:
-            operations = await self._asked(job, self._manager)
-            if not await self._off_loop(
-                partial(self._jobs.keep, job, content, operations, self._clock.now_us())
-            ):
+            made = await self._asked(job, self._manager)
+            if not await self._off_loop(partial(self._jobs.keep, job, content, made, self._clock.now_us())):
                 return "erased", ()
+            operations = made.operations
         return "extracted", await self._apply(job, operations, content.hex())
 
-    async def _asked(self, job: Leased, manager: Manager) -> list[Operation]:
+    async def _asked(self, job: Leased, manager: Manager) -> Made:
         known = await self._off_loop(partial(self._known, job))
         try:
-            operations = await manager.read(job, known) if _shows_a_cue(job) else []
-            operations += await manager.look(job)
+            made = await manager.read(job, known) if _shows_a_cue(job) else Made(operations=[])
+            made.operations.extend(await manager.look(job))
         except ModelAway:
             await self._apply_rules(job)  # until the model has time, they must do
             raise
-        return operations
+        return made
 
     def _known(self, job: Leased) -> list[Known]:
         """Return memories that the messages may be about, those of the conversation itself left out."""

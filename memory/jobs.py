@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from memory.records import Line
+from memory.records import Line, Operation
 from memory.scope import Scope
 
 PICTURE = "picture"
@@ -68,6 +68,17 @@ class Leased(msgspec.Struct, frozen=True, kw_only=True):
     """Their text is a URL."""
 
 
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model makes of a job."""
+
+    operations: list[Operation]
+    """All of it verified, or the words that were said."""
+    proposed: int = 0
+    """Operations in the model's first answer."""
+    grounded: int = 0
+    """Those of them that stood up to what was said."""
+
+
 class Effect(msgspec.Struct, frozen=True):
     """What became of one memory."""
 
@@ -109,6 +120,10 @@ class Worked(msgspec.Struct, frozen=True, kw_only=True):
     """Waiting after an attempt that failed."""
     refused: int
     """Answers of models that could not be used."""
+    proposed: int
+    """Operations in the first answers of models."""
+    grounded: int
+    """Those of them that stood up to what was said."""
     events: dict[str, int]
     """What became of memories: ADD, UPDATE, ...; NONE, MERGE: it was known already."""
     took_us: list[float]

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from memory.errors import BadAnswer
-from memory.jobs import JobTurn, Leased
+from memory.jobs import JobTurn, Leased, Made
 from memory.prompts import facts, picture, procedure
 from memory.records import Evidence, Line, Operation
 from memory.scope import Scope
@@ -77,23 +77,26 @@ class Manager:
         self.version = msgspec.json.encode([model.name, self._system, facts.SCHEMA])
         """What the answer depends on besides the conversation."""
 
-    async def read(self, job: Leased, known: Sequence[Known]) -> list[Operation]:
+    async def read(self, job: Leased, known: Sequence[Known]) -> Made:
         """Return what of the job's messages is to be remembered. Raises ModelAway, BadAnswer."""
         if job.task == "procedure":
-            return [await self._summary(job)]
+            return Made(operations=[await self._summary(job)])
         messages = [_said(job, turn) for turn in job.turns]
         context = context_of(job.turns)
         aliases = dict(enumerate(known[:MOST_KNOWN], 1))
         verifier = Verifier(messages, [line.text for line in context], aliases, redact=self._redact)
         question = _question(job, context, aliases)
         answer = await self._ask(job, "memory.extract", [question])
-        made, refused = await asyncio.to_thread(_sifted, verifier, self._decoded(answer))
+        proposed = self._decoded(answer)
+        made, refused = await asyncio.to_thread(_sifted, verifier, proposed)
+        grounded = len(made)
         if refused:
             again = await self._repaired(job, question, refused)
             if again is not None:
                 fixed, refused = await asyncio.to_thread(_sifted, verifier, again)
                 made += fixed
-        return _distinct([*made, *_verbatim(refused, messages)])
+        operations = _distinct([*made, *_verbatim(refused, messages)])
+        return Made(operations=operations, proposed=len(proposed), grounded=grounded)
 
     async def look(self, job: Leased) -> list[Operation]:
         """Return the captions of the job's pictures; none without a model for them. Raises ModelAway, BadAnswer."""

@@ -91,6 +91,10 @@ class Reading(BaseModel):
         description="Answers of models that were not of their schema, or held nothing of use."
     )
     valid_rate: Share = Field(description="Conversations read by a model, by those and the refused answers.")
+    proposed: int = Field(description="Facts in the first answers of models.")
+    grounded_rate: Share = Field(
+        description="Those that stood up, word for word, to what was said; the others are repaired, or kept as said."
+    )
     write_us: Percentiles = Field(
         description="From a conversation's first new word to its memories, the wait for its end included."
     )

@@ -71,6 +71,10 @@ def _reading(told: Reading, verified: float | None) -> list[Named]:
         ("Given up", _bad(told.dead)),
         ("Facts", Cell(count(told.facts))),
         ("Known already", _share(told.dedup_rate)),
+        (
+            "Grounded",
+            _share(told.grounded_rate, hint=f"of {count(told.proposed)} facts that models proposed"),
+        ),
         ("Held at once", _share(verified, hint="conversations whose first answer could be checked in full")),
         ("Usable answers", _share(told.valid_rate, hint=f"{count(told.refused)} were refused")),
         *_took(told.write_us, name="Written, median"),

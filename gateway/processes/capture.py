@@ -98,5 +98,7 @@ def reading(worked: Worked) -> Reading:
         dedup_rate=share(known, facts),
         refused=worked.refused,
         valid_rate=share(extracted, extracted + worked.refused),
+        proposed=worked.proposed,
+        grounded_rate=share(worked.grounded, worked.proposed),
         write_us=percentiles(worked.took_us) if worked.took_us else Percentiles(),
     )

@@ -14,7 +14,7 @@ from typing import get_args
 import msgspec
 
 from memory.debounce import LEASE_US
-from memory.jobs import PICTURE, Effect, JobState, JobStatus, JobTurn, Leased, Submission, Worked
+from memory.jobs import PICTURE, Effect, JobState, JobStatus, JobTurn, Leased, Made, Submission, Worked
 from memory.records import Change, Line, Operation
 from memory.scope import Scope
 from memory.store.connection import Connection, Connections, Row, within, words_of
@@ -140,7 +140,7 @@ class SqliteJobs:
         )
         return None if row is None else _OPERATIONS.decode(row["operations"])
 
-    def keep(self, job: Leased, content: bytes, operations: Sequence[Operation], now_us: int) -> bool:
+    def keep(self, job: Leased, content: bytes, made: Made, now_us: int) -> bool:
         """Keep what is about to be applied; False if the job is no longer in these hands."""
         with self._connections.write() as connection:
             if not _holds(connection, job):
@@ -150,7 +150,11 @@ class SqliteJobs:
                 "INSERT INTO extractions (job, content, operations, created_us) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (job) DO UPDATE SET content = excluded.content, operations = excluded.operations,"
                 " created_us = excluded.created_us",
-                (job.number, content, words.pack(msgspec.msgpack.encode(operations)), now_us),
+                (job.number, content, words.pack(msgspec.msgpack.encode(made.operations)), now_us),
+            )
+            connection.execute(
+                "UPDATE jobs SET proposed = ?, grounded = ? WHERE number = ?",
+                (made.proposed, made.grounded, job.number),
             )
         return True
 
@@ -212,7 +216,8 @@ class SqliteJobs:
                 "most": _MOST_TOLD,
             },
         )
-        told = [_status(row) for row in rows.fetchall()]
+        found = rows.fetchall()
+        told = [_status(row) for row in found]
         done = [one for one in told if one.state == "done"]
         took = sorted(one.updated_at_us - one.created_at_us for one in done if one.outcome in _WRITTEN)
         return Worked(
@@ -221,6 +226,8 @@ class SqliteJobs:
             outcomes=Counter(one.outcome for one in done),
             failing=sum(one.state == "waiting" and bool(one.error) for one in told),
             refused=sum(one.refusals for one in told),
+            proposed=sum(row["proposed"] for row in found),
+            grounded=sum(row["grounded"] for row in found),
             events=Counter(effect.event for one in done for effect in one.effects),
             took_us=[float(took[int(share * (len(took) - 1))]) for share in _SHARES] if took else [],
         )

@@ -14,7 +14,7 @@ import pytest
 
 from memory.errors import WrongKey
 from memory.injections import PROFILE, Block, Injections, Sent
-from memory.jobs import Submission
+from memory.jobs import Made, Submission
 from memory.records import NOW, Entity, Evidence, Line, Moment, Operation
 from memory.scope import Scope
 from memory.sealed import UNSEALED, Sealer
@@ -104,7 +104,7 @@ def _keep(ledger: SqlLedger, text: str) -> None:
     assert job is not None
     evidence = (Evidence(call_id="c", message_index=0, quote="canary quote"),)
     made = [Operation(op="ADD", evidence=evidence, occurred_at_us=1, text=text)]
-    assert ledger.jobs.keep(job, b"content", made, 1)
+    assert ledger.jobs.keep(job, b"content", Made(operations=made), 1)
     assert ledger.jobs.kept(job, b"content") == made
 
 

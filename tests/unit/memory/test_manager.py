@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from memory.errors import BadAnswer
 from memory.jobs import JobTurn, Leased
 from memory.manager import MOST_KNOWN, Manager, context_of
 from memory.prompts import facts
-from memory.records import Line
+from memory.records import Line, Operation
 from memory.render import tokens_of
 from memory.verify import Known
 from tests.fakes.memory_parts import ALICE
@@ -39,12 +40,14 @@ def job(*turns: JobTurn, **fields: Any) -> Leased:
     return Leased(**{**plain, **fields})
 
 
+async def read(model: ScriptedModel, given: Leased, known: Sequence[Known] = ()) -> list[Operation]:
+    return (await Manager(model).read(given, known)).operations
+
+
 async def test_one_call_with_a_strict_schema_reads_a_conversation() -> None:
     model = ScriptedModel([ops(op("User lives in Lisbon", "I live in Lisbon"))])
     before = [Line("user", "hi"), Line("assistant", "hello")]
-    (found,) = await Manager(model).read(
-        job(turn("I live in Lisbon", before=before)), [Known("x", "User has a cat")]
-    )
+    (found,) = await read(model, job(turn("I live in Lisbon", before=before)), [Known("x", "User has a cat")])
 
     assert found.text == "User lives in Lisbon"
     (asked,) = model.asked
@@ -100,9 +103,10 @@ async def test_what_is_refused_may_be_corrected_once() -> None:
             ops(op("User lives in Lisbon", "I live in Lisbon")),
         ]
     )
-    found = await Manager(model).read(job(turn("I live in Lisbon"), turn("I have a dog", number=1)), [])
+    made = await Manager(model).read(job(turn("I live in Lisbon"), turn("I have a dog", number=1)), [])
 
-    assert [one.text for one in found] == ["User has a dog", "User lives in Lisbon"]
+    assert (made.proposed, made.grounded) == (2, 1)
+    assert [one.text for one in made.operations] == ["User has a dog", "User lives in Lisbon"]
     assert [asked.purpose for asked in model.asked] == ["memory.extract", "memory.repair"]
     dialogue = model.asked[1].messages
     assert msgspec.json.decode(dialogue[2]["content"])["ops"] == [wrong]
@@ -112,16 +116,16 @@ async def test_what_is_refused_may_be_corrected_once() -> None:
 async def test_what_stays_wrong_leaves_the_words_themselves() -> None:
     wrong = ops(op("User lives in Lisbon with Maria", "I live in Lisbon"))
     handed = turn("Hello. I live in Lisbon", memory_id="")
-    (found,) = await Manager(ScriptedModel([wrong, wrong])).read(job(handed), [])
+    (found,) = await read(ScriptedModel([wrong, wrong]), job(handed))
 
     assert (found.text, found.kind, found.op) == ("I live in Lisbon", "episode", "ADD")
-    captured = await Manager(ScriptedModel([wrong, wrong])).read(job(turn("Hello. I live in Lisbon")), [])
+    captured = await read(ScriptedModel([wrong, wrong]), job(turn("Hello. I live in Lisbon")))
     assert captured == []  # it is a memory word for word already
 
 
 async def test_a_correction_that_cannot_be_read_costs_only_what_it_was_for() -> None:
     good, wrong = op("User has a dog", "I have a dog"), op("User has two dogs from Peru", "I have a dog")
-    (found,) = await Manager(ScriptedModel([ops(good, wrong), "sorry!"])).read(job(turn("I have a dog")), [])
+    (found,) = await read(ScriptedModel([ops(good, wrong), "sorry!"]), job(turn("I have a dog")))
 
     assert found.text == "User has a dog"
 
@@ -149,13 +153,13 @@ async def test_an_answer_that_cannot_be_read_is_an_error_and_never_nothing(answe
 async def test_an_answer_in_a_fence_is_read() -> None:
     fenced = f"```json\n{msgspec.json.encode(ops()).decode()}\n```"
 
-    assert await Manager(ScriptedModel([fenced])).read(job(turn("I live in Lisbon")), []) == []
+    assert await read(ScriptedModel([fenced]), job(turn("I live in Lisbon"))) == []
 
 
 async def test_the_same_statement_twice_is_one_operation() -> None:
     twice = op("User lives in Lisbon", "I live in Lisbon")
 
-    assert len(await Manager(ScriptedModel([ops(twice, twice)])).read(job(turn("I live in Lisbon")), [])) == 1
+    assert len(await read(ScriptedModel([ops(twice, twice)]), job(turn("I live in Lisbon")))) == 1
 
 
 async def test_only_so_many_memories_are_shown() -> None:
@@ -184,7 +188,7 @@ def test_context_repeats_no_message() -> None:
 async def test_a_run_becomes_one_procedure_of_its_agent() -> None:
     model = ScriptedModel(["Opened https://shop.example, added 2 apples, paid 3.50."])
     lines = [turn("buy 2 apples", memory_id=""), turn("paid 3.50", number=1, role="assistant", memory_id="")]
-    (found,) = await Manager(model).read(job(*lines, task="procedure"), [])
+    (found,) = await read(model, job(*lines, task="procedure"))
 
     assert (found.kind, found.trust, found.op, found.quarantined) == ("procedure", "assistant", "ADD", False)
     assert found.evidence[0].quote == "buy 2 apples"

@@ -42,6 +42,8 @@ WORK = Worked(
     outcomes={"extracted": 4, "no_cue": 2},
     failing=1,
     refused=4,
+    proposed=20,
+    grounded=19,
     events={"ADD": 5, "NONE": 2, "MERGE": 1},
     took_us=[1.0, 2.0, 3.0, 4.0],
 )
@@ -50,10 +52,22 @@ WORK = Worked(
 def test_what_the_memory_tells_of_its_jobs_becomes_shares() -> None:
     told = reading(WORK)
     assert (told.done, told.open, told.dead, told.failing) == (6, 2, 2, 1)
-    assert (told.failure_rate, told.valid_rate) == (0.25, 0.5)
+    assert (told.failure_rate, told.valid_rate, told.grounded_rate) == (0.25, 0.5, 0.95)
     assert (told.facts, told.duplicates, told.dedup_rate) == (8, 3, 0.375)
     assert (told.write_us.p50, told.write_us.p99) == (1, 4)
-    nothing = reading(Worked(jobs=0, states={}, outcomes={}, failing=0, refused=0, events={}, took_us=[]))
+    nothing = reading(
+        Worked(
+            jobs=0,
+            states={},
+            outcomes={},
+            failing=0,
+            refused=0,
+            proposed=0,
+            grounded=0,
+            events={},
+            took_us=[],
+        )
+    )
     assert (nothing.failure_rate, nothing.dedup_rate, nothing.valid_rate) == (None, None, None)
     assert nothing.write_us.p50 is None
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from memory.debounce import IDLE_US, LEASE_US, MOST_TURNS
-from memory.jobs import Submission, job_row
+from memory.jobs import Made, Submission, job_row
 from memory.records import Change, Line
 from memory.scope import Scope
 from memory.store.sql_jobs import SqliteJobs
@@ -66,7 +66,7 @@ def test_a_job_is_in_one_pair_of_hands_until_its_lease_is_over(
     assert (again.id, again.attempts) == (first.id, 2)
     assert not jobs.is_held(first)
     assert not jobs.finish(first, "extracted", (), now_us)
-    assert not jobs.keep(first, b"c", [], now_us)
+    assert not jobs.keep(first, b"c", Made(operations=[]), now_us)
     assert jobs.finish(again, "extracted", (), now_us)
     assert jobs.lease(now_us + 2 * LEASE_US) is None
 
@@ -137,7 +137,7 @@ def test_a_finished_job_keeps_no_word(
     jobs.submit(submission("zanzibarquokka"), clock.us)
     job = jobs.lease(clock.us)
     assert job is not None
-    assert jobs.keep(job, b"content", [], clock.us)
+    assert jobs.keep(job, b"content", Made(operations=[]), clock.us)
     assert jobs.kept(job, b"content") == []
     assert jobs.kept(job, b"other") is None
     jobs.finish(job, "extracted", (), clock.us)
@@ -166,6 +166,7 @@ def test_what_came_of_the_jobs_of_a_time_is_told_without_a_word(
     for seconds, (outcome, events) in enumerate(ends, 1):
         job = jobs.lease(clock.us)
         assert job is not None
+        assert jobs.keep(job, b"c", Made(operations=[], proposed=3, grounded=2), clock.us)
         changes = [Change(memory_id="m", event=event, text="") for event in events]  # type: ignore[arg-type]
         jobs.finish(job, outcome, changes, clock.us + seconds * 1_000_000)
     hopeless = jobs.lease(clock.us)
@@ -180,7 +181,7 @@ def test_what_came_of_the_jobs_of_a_time_is_told_without_a_word(
     told = jobs.worked(home, clock.us, clock.us + 1)
     assert (waiting.failing, waiting.states) == (1, {"done": 2, "waiting": 1})
     assert (told.jobs, told.states, told.outcomes) == (3, {"done": 2, "dead": 1}, {"extracted": 2})
-    assert (told.failing, told.refused) == (0, 1)
+    assert (told.failing, told.refused, told.proposed, told.grounded) == (0, 1, 6, 4)
     assert told.events == {"ADD": 1, "NONE": 1, "MERGE": 1, "UPDATE": 1}
     assert (told.took_us[0], len(told.took_us)) == (1_000_000, 4)
     assert jobs.worked(None, clock.us, clock.us + 1).jobs == 4
