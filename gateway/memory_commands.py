@@ -13,6 +13,7 @@ import typer
 
 from gateway.places import Places
 from gateway.processes.own_seals import seals_of
+from gateway.reindex_commands import reindex_commands
 from gateway.settings import Settings
 from gateway.upkeep_commands import ConfigOption, DataOption
 from memory.errors import MemoryFault, StoreBusy
@@ -58,21 +59,12 @@ def memory_commands(locate: Locate) -> typer.Typer:
         raise typer.Exit(1 if found.not_indexed or found.unwanted or found.without_vector else 0)
 
     @app.command()
-    def reindex(config: ConfigOption = None, data_dir: DataOption = None) -> None:
-        """Index everything for the embedder of the settings, and drop what nobody wants. The house must be down.
-
-        The index of another embedder stays as it is, so that going back takes no time.
-        """
-        with _engine(*locate(config, data_dir)) as engine:
-            count = engine.reindex(lambda left: typer.echo(f"{left} left"))
-        typer.echo(f"{count} memories are indexed.")
-
-    @app.command()
     def undo(run: PassArgument = "", config: ConfigOption = None, data_dir: DataOption = None) -> None:
         """Put back what a pass of the background work has changed; without a name, list the passes."""
         with _faults_told():
             _undo(*locate(config, data_dir), run)
 
+    reindex_commands(app, locate, _engine)
     return app
 
 
@@ -143,17 +135,19 @@ def _faults_told() -> Iterator[None]:
 def _engine(settings: Settings, places: Places) -> Iterator[Engine]:
     """Open the memory itself; a house that is running has it open already."""
     # the model and the index take a second, which no other command should
-    from gateway.processes.memories import index_of, redacted  # noqa: PLC0415
+    from gateway.processes.memories import indexes_of, redacted  # noqa: PLC0415
     from memory.endpoint import Endpoint, over_urllib  # noqa: PLC0415
-    from memory.local import embedder_named  # noqa: PLC0415
+    from memory.local import embedder_named, former_by, former_here  # noqa: PLC0415
     from memory.service import open_engine  # noqa: PLC0415
 
-    asked = settings.memory.embedder
+    asked, post = settings.memory.embedder, None
+    if asked.base_url:
+        post = over_urllib(f"{asked.base_url.rstrip('/')}/embeddings", secret=asked.api_key)
+    former = former_here if post is None else former_by(post)
 
     def embedder(folder: Path) -> Embedder:
-        if not asked.base_url:
+        if post is None:
             return embedder_named(asked.model, asked.folder)(folder)
-        post = over_urllib(f"{asked.base_url.rstrip('/')}/embeddings", secret=asked.api_key)
         return Endpoint(post, model=asked.model, dimensions=asked.dimensions)
 
     with _faults_told():
@@ -161,7 +155,8 @@ def _engine(settings: Settings, places: Places) -> Iterator[Engine]:
             places.memory,
             embedder,
             redact=redacted,
-            index=index_of(settings.memory),
+            indexes=indexes_of(settings.memory),
+            former=former,
             ledger_url=settings.memory.ledger_url,
             sealer=seals_of(places, settings),
             start=False,

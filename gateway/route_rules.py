@@ -67,6 +67,7 @@ RULES: tuple[Rule, ...] = (
         " /api/limits/{rest} /api/audit /api/apply /api/admin/openapi.json",
     ),
     # memories; the key's memory switch counts, too
+    *_rows(("POST",), "owner", "/api/memories/reindex"),
     *_rows(_ANY, "memory", "/api/memories /api/memories/{rest}"),
     # the query API
     *_rows(

@@ -9,6 +9,7 @@
     GET    /api/memories/jobs            ?limit= -> {"results": [...]}: what is still to be read of what was said
     GET    /api/memories/jobs/{id}       -> a job
     GET    /api/memories/upkeep          -> {"running", "last", "counts"}: of all projects, for keys that see them all
+    POST   /api/memories/reindex         -> {"message"}: the index is built anew in the background; for the same keys
     GET    /api/memories/{id}            -> a memory       (or /api/memories/?id=, for all three)
     PUT    /api/memories/{id}            {"text"?, "metadata"?} -> the memory
     DELETE /api/memories/{id}            -> {"message"}
@@ -46,6 +47,12 @@ class _Principal(msgspec.Struct):
     users: tuple[str, ...] = ()
     key_id: str = ""
     open: bool = False
+    scopes: tuple[str, ...] = ()
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it may look at what all projects share."""
+        return self.open or "owner" in self.scopes
 
 
 class _Body(msgspec.Struct):
@@ -91,7 +98,7 @@ class _Asked(msgspec.Struct):
     body: _Body
     query: dict[str, str]
     memory_id: str
-    open: bool
+    everywhere: bool
 
 
 class MemoryApi:
@@ -130,7 +137,7 @@ class MemoryApi:
             run_id=_named("run_id", query, body.run_id),
         )
         memory = self._memory.within(principal.project, principal.environment, users=principal.users)
-        return _Asked(memory, principal.key_id, ids, body, query, memory_id, principal.open)
+        return _Asked(memory, principal.key_id, ids, body, query, memory_id, principal.everywhere)
 
 
 async def _add(asked: _Asked) -> object:
@@ -243,9 +250,19 @@ async def _job(asked: _Asked) -> object:
 
 
 async def _upkeep(asked: _Asked) -> object:
-    if not asked.open:
-        raise _Refused(403, "this key sees one project only", "not_your_project")
+    _sees_all(asked)
     return await asked.memory.upkeep_progress()
+
+
+async def _reindex(asked: _Asked) -> object:
+    _sees_all(asked)
+    await asked.memory.reindex()
+    return {"message": "The index is being built anew."}
+
+
+def _sees_all(asked: _Asked) -> None:
+    if not asked.everywhere:
+        raise _Refused(403, "this key sees one project only", "not_your_project")
 
 
 Handler = Callable[[_Asked], Awaitable[object]]
@@ -257,6 +274,7 @@ _WORDS: Mapping[str, Mapping[str, Handler]] = {
     "list": {"POST": _filtered},
     "graph": {"GET": _graph},
     "upkeep": {"GET": _upkeep},
+    "reindex": {"POST": _reindex},
     "explain": {"GET": _explain},
 }
 

@@ -17,6 +17,9 @@ Post = Callable[[bytes], bytes]
 """Sends a JSON body to the endpoint, returns the answer's body; raises OSError or EmbedderAway."""
 
 
+_PREFIX = "endpoint-"
+
+
 class _Item(msgspec.Struct):
     index: int
     embedding: list[float]
@@ -30,7 +33,7 @@ class Endpoint:
     """`dimensions` must be what the model answers; `gate` has to be calibrated for it."""
 
     def __init__(self, post: Post, *, model: str, dimensions: int, gate: float = 0.35) -> None:
-        self.fingerprint = f"endpoint-{model}-{dimensions}"
+        self.fingerprint = f"{_PREFIX}{model}-{dimensions}"
         self.dimensions = dimensions
         self.gate = gate
         self._post = post
@@ -49,6 +52,14 @@ class Endpoint:
         if any(len(vector) != self.dimensions for vector in found.values()):
             raise EmbedderAway(f"the embedding endpoint's vectors do not have {self.dimensions} dimensions")
         return [unit(np.array(found[place], dtype=np.float32)) for place in range(len(texts))]
+
+
+def endpoint_of(fingerprint: str, post: Post) -> Endpoint | None:
+    """Return the endpoint of a fingerprint, another model behind the same URL; None if it is not one's."""
+    model, _, dimensions = fingerprint.removeprefix(_PREFIX).rpartition("-")
+    if not fingerprint.startswith(_PREFIX) or not dimensions.isdecimal():
+        return None
+    return Endpoint(post, model=model, dimensions=int(dimensions))
 
 
 def over_urllib(url: str, *, secret: str = "", timeout_s: float = 10.0) -> Post:

@@ -15,14 +15,14 @@ import msgspec
 from memory.apply import Asserted, claim_of, id_of, is_sound
 from memory.capture import Redact, draft_of, same_of, turns_of
 from memory.clock import Clock, SystemClock
-from memory.embed import Embedder
 from memory.errors import BadMemory, EmbedderAway, IndexAway
 from memory.finder import Finder
 from memory.given import Statement
 from memory.indexer import Indexer
 from memory.records import Captured, Change, Draft, Memory, Operation, Recall, Said, Trust, Vector
+from memory.reindex import Builder
 from memory.scope import Scope
-from memory.store.index import Index
+from memory.shelf import Shelf
 from memory.store.ledger import Ledger
 from memory.verify import is_planted
 
@@ -31,7 +31,6 @@ logger = logging.getLogger(__name__)
 MAX_GIVEN = 8000
 """Characters of a text given to `add` or `update`."""
 _KEY_BYTES = 32
-_REINDEXED_AT_ONCE = 64
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,21 +51,21 @@ class Engine:
     def __init__(
         self,
         ledger: Ledger,
-        index: Index,
-        embedder: Embedder,
+        shelf: Shelf,
         *,
         key: bytes,
         redact: Redact = str,
         clock: Clock | None = None,
     ) -> None:
         self._ledger = ledger
-        self._index = index
-        self._embedder = embedder
+        self._shelf = shelf
+        self._embedder = shelf.embedder
         self._key = key
         self._redact = redact
         self._clock = clock or SystemClock()
-        self._finder = Finder(ledger, index, embedder, key=key, redact=redact, clock=self._clock)
-        self._indexer = Indexer(ledger, index, embedder, self._clock)
+        self._finder = Finder(ledger, shelf, key=key, redact=redact, clock=self._clock)
+        self._builder = Builder(shelf, self._clock)
+        self._indexer = Indexer(ledger, shelf, self._clock, build=self._builder.slice)
 
     def start(self) -> None:
         """Heal what a kill has left between ledger and index, then follow the outbox."""
@@ -76,13 +75,12 @@ class Engine:
         """Write everything and let go of the folder."""
         self._indexer.close()
         with contextlib.suppress(IndexAway):
-            self._index.flush()
-        self._index.close()
+            self._shelf.close()
         self._ledger.close()
 
     @property
     def fingerprint(self) -> str:
-        """Of the embedder."""
+        """Of the embedder that the settings name; another one may answer until its collection is built."""
         return self._embedder.fingerprint
 
     def wake(self) -> None:
@@ -102,8 +100,10 @@ class Engine:
 
     def check(self) -> Difference:
         """Compare ledger and index, and change nothing. Raises IndexAway."""
-        wanted = self._ledger.shown(fingerprint=self._embedder.fingerprint)
-        present = set(self._index.ids())
+        serving = self._shelf.serving
+        fingerprint = self._embedder.fingerprint if serving is None else serving.kept.fingerprint
+        wanted = self._ledger.shown(fingerprint=fingerprint)
+        present = set() if serving is None else set(serving.index.ids())
         return Difference(
             memories=len(wanted),
             points=len(present),
@@ -112,21 +112,29 @@ class Engine:
             without_vector=sorted(one for one, embedded in wanted.items() if not embedded),
         )
 
-    def reindex(self, progress: Callable[[int], None]) -> int:
-        """Index every memory anew for this embedder, and drop what nobody wants; return how many it were.
+    def reindex(self) -> None:
+        """Have the index built anew for this embedder while it goes on answering; vectors that are known are not made again."""
+        self._shelf.begin(lost=self._shelf.serving is None)
+        self._indexer.wake()
 
-        `progress` is told how many are left. Vectors that are known are not made again. Raises IndexAway.
+    def reindexing(self) -> dict[str, Any] | None:
+        """Return how far that is, in the shape of a pass of the upkeep; None if it is not under way."""
+        return self._builder.progress()
+
+    def reindex_now(self, progress: Callable[[int], None]) -> int:
+        """Do it before returning, in an engine that was not started; return how many memories there are.
+
+        `progress` is told how many are left. Raises IndexAway, EmbedderAway.
         """
-        wanted = sorted(self._ledger.shown(fingerprint=self._embedder.fingerprint))
-        self._index.drop(sorted(set(self._index.ids()) - set(wanted)))
-        for start in range(0, len(wanted), _REINDEXED_AT_ONCE):
-            progress(len(wanted) - start)
-            some = wanted[start : start + _REINDEXED_AT_ONCE]
-            self._ledger.enqueue(some)
-            self._indexer.index_now(some)
-        progress(0)
-        self._index.flush()
-        return len(wanted)
+        self.reindex()
+        progress(self._builder.left())
+        while self._indexer.batch():
+            pass
+        while self._builder.slice():
+            progress(self._builder.left())
+        if self._builder.waits:
+            raise IndexAway("the index is not built to the end", code=self._builder.waits)
+        return len(self._ledger.shown(fingerprint=self._embedder.fingerprint))
 
     # what people ask for
 

@@ -9,7 +9,11 @@ from pathlib import Path
 
 from memory import fastembed
 from memory.embed import Embedder, HashedWords
+from memory.endpoint import Post, endpoint_of
 from memory.errors import EmbedderAway
+
+FindFormer = Callable[[Path, str], Embedder]
+"""Makes the embedder of a fingerprint, with a folder for its files. Raises EmbedderAway."""
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +39,24 @@ def embedder_here(folder: Path) -> Embedder:
     return HashedWords()
 
 
+def former_here(folder: Path, fingerprint: str) -> Embedder:
+    """Return the embedder of a fingerprint, if it is a local one. Raises EmbedderAway."""
+    load = _LOADERS.get(fingerprint.partition("-")[0])
+    found = None if load is None else load(folder)
+    if found is None or found.fingerprint != fingerprint:
+        raise EmbedderAway(f"there is no {fingerprint} here", code="embedder_gone")
+    return found
+
+
+def former_by(post: Post) -> FindFormer:
+    """Return what finds an embedder behind this endpoint, or here."""
+
+    def find(folder: Path, fingerprint: str) -> Embedder:
+        return endpoint_of(fingerprint, post) or former_here(folder, fingerprint)
+
+    return find
+
+
 def _minilm(folder: Path) -> Embedder:
     _needs("onnxruntime", "tokenizers")
     from memory.minilm import load  # noqa: PLC0415 - its packages may be missing
@@ -50,7 +72,15 @@ def _wordllama(folder: Path) -> Embedder:
     return load()
 
 
+def _hashed(folder: Path) -> Embedder:
+    del folder
+    return HashedWords()
+
+
 def _needs(*packages: str) -> None:
     for package in packages:
         if importlib.util.find_spec(package) is None:
             raise EmbedderAway(f"the package {package} is not installed", code="embedder_not_installed")
+
+
+_LOADERS = {"minilm": _minilm, "wordllama": _wordllama, "hashed": _hashed}

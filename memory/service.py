@@ -27,13 +27,15 @@ from memory.extractor import Extractor
 from memory.filters import EVERYTHING, Condition, read
 from memory.given import Messages, given, listed, moment_of
 from memory.jobs import Worked, job_row
+from memory.local import FindFormer, former_here
 from memory.manager import Manager, Model
 from memory.records import Captured, Moment, Recall, Said
 from memory.rows import relation_row, row_of, version_row
 from memory.scope import Scope
 from memory.sealed import UNSEALED, Sealer
-from memory.store.edge import EdgeIndex
-from memory.store.index import Index
+from memory.shelf import Shelf
+from memory.store.edge import EdgeIndexes
+from memory.store.index import Indexes
 from memory.store.place import open_ledger, shared_key
 from memory.store.sql_jobs import SqliteJobs
 from memory.store.sqlite import SqlLedger
@@ -42,8 +44,8 @@ from memory.upkeep.progress import progress
 from memory.upkeep.runner import Upkeep
 
 T = TypeVar("T")
-MakeIndex = Callable[[Embedder], Index]
-"""Opens or makes the index for an embedder. Raises IndexAway."""
+FindIndexes = Callable[[], Indexes]
+"""Reaches the place where collections lie. Raises IndexAway."""
 
 DEFAULT_TOP_K = 20
 MAX_TOP_K = 1000
@@ -99,13 +101,15 @@ class AsyncMemory:
         embedder: Callable[[Path], Embedder],
         *,
         redact: Redact = str,
-        index: MakeIndex | None = None,
+        indexes: FindIndexes | None = None,
+        former: FindFormer = former_here,
         ledger_url: str = "",
         sealer: Sealer = UNSEALED,
     ) -> AsyncMemory:
         """Open or make the stores in `folder`; `embedder` is called off the loop, with a folder for its files.
 
-        `index`: makes one that does not lie in the folder. `ledger_url`: of a server that has the ledger.
+        `indexes`: reaches those that do not lie in the folder. `former`: makes the embedder of a fingerprint, while memories
+        are embedded anew. `ledger_url`: of a server that has the ledger.
         `sealer`: of what lies sealed in it.
         """
         threads = Threads()
@@ -114,7 +118,8 @@ class AsyncMemory:
             folder,
             embedder,
             redact=redact,
-            index=index,
+            indexes=indexes,
+            former=former,
             ledger_url=ledger_url,
             sealer=sealer,
         )
@@ -188,7 +193,11 @@ class AsyncMemory:
 
     async def upkeep_progress(self) -> dict[str, Any]:
         """Return `{"running": [...], "last": [...], "counts": {...}}` of the background work of these stores."""
-        return await self._off_loop(partial(progress, self._ledger.upkeep))
+        return await self._off_loop(lambda: progress(self._ledger.upkeep, self._engine.reindexing()))
+
+    async def reindex(self) -> None:
+        """Have the index built anew beside the one that answers, which it replaces in the end."""
+        await self._off_loop(self._engine.reindex)
 
     async def close(self) -> None:
         """Write everything and let go of the folder; for all views over these stores."""
@@ -452,7 +461,8 @@ def open_engine(
     embedder: Callable[[Path], Embedder],
     *,
     redact: Redact = str,
-    index: MakeIndex | None = None,
+    indexes: FindIndexes | None = None,
+    former: FindFormer = former_here,
     ledger_url: str = "",
     sealer: Sealer = UNSEALED,
     start: bool = True,
@@ -461,23 +471,21 @@ def open_engine(
 
     `ledger_url`: of a server that has the ledger. Raises StoreBusy, EmbedderAway, LedgerAway, WrongKey.
     """
-    model = embedder(folder / "models")
-    points = (index or partial(_edge, folder / "index"))(model)
+    models = folder / "models"
+    model = embedder(models)
     with contextlib.ExitStack() as opened:
-        opened.callback(points.close)
+        places = indexes() if indexes else EdgeIndexes(folder / "index")
+        opened.callback(places.close)
         connections = open_ledger(folder, ledger_url, sealer=sealer)
         opened.callback(connections.close)
         key = shared_key(connections, key_of(folder))
         ledger = SqlLedger(connections, key=key)
-        engine = Engine(ledger, points, model, key=key, redact=redact)
+        shelf = Shelf(ledger.collections, places, model, former=partial(former, models))
+        engine = Engine(ledger, shelf, key=key, redact=redact)
         if start:
             engine.start()
         opened.pop_all()  # it is the engine that closes them now
     return engine
-
-
-def _edge(folder: Path, model: Embedder) -> Index:
-    return EdgeIndex(folder, fingerprint=model.fingerprint, dimensions=model.dimensions)
 
 
 def _close_unwanted(opening: Future[Engine]) -> None:

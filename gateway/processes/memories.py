@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -19,18 +20,18 @@ from gateway.wire.turns import DIGEST_BYTES
 from memory.api import MemoryApi
 from memory.capture import heard
 from memory.embed import Embedder
-from memory.endpoint import Endpoint, over_loop
+from memory.endpoint import Endpoint, Post, over_loop
 from memory.errors import EmbedderAway
 from memory.extraction import Extraction
 from memory.jobs import JobState, Worked
-from memory.local import embedder_named
+from memory.local import FindFormer, embedder_named, former_by, former_here
 from memory.manager import Manager, Model
 from memory.proposals import Asked, Proposals
 from memory.records import Captured, Said
 from memory.scope import Scope
 from memory.sealed import UNSEALED, Sealer
-from memory.service import AsyncMemory, MakeIndex
-from memory.store.index import Index
+from memory.service import AsyncMemory, FindIndexes
+from memory.store.index import Indexes
 from memory.upkeep.runner import Upkeep
 from telemetry.records import Payload
 from telemetry.redact import replace_secrets
@@ -74,7 +75,8 @@ class Memories:
             folder,
             embedder,
             redact=redacted,
-            index=index_of(settings),
+            indexes=indexes_of(settings),
+            former=former_of(settings.embedder, transport, asyncio.get_running_loop()),
             ledger_url=settings.ledger_url,
             sealer=sealer,
         )
@@ -102,6 +104,11 @@ class Memories:
         """Look after what is remembered, until cancelled."""
         if self._upkeep is not None:
             await self._upkeep.run()
+
+    async def reindexing(self) -> dict[str, Any] | None:
+        """Return how far the next collection of the index is, if one is being built."""
+        running = (await self._memory.upkeep_progress())["running"]
+        return next((row for row in running if row["job"] == "reindex"), None)
 
     async def tidied(self) -> dict[str, int]:
         """Return how much each job of the upkeep has changed."""
@@ -161,19 +168,18 @@ def redacted(text: str) -> str:
     return replace_secrets(text.encode())[0].decode()
 
 
-def index_of(settings: MemorySettings) -> MakeIndex | None:
-    """Return what opens the index on a server, if there is one."""
+def indexes_of(settings: MemorySettings) -> FindIndexes | None:
+    """Return what reaches the index on a server, if there is one."""
     if not settings.qdrant_url:
         return None
 
-    def make(embedder: Embedder) -> Index:
+    def reach() -> Indexes:
         # its client takes a second to import and tens of megabytes, which most houses never need
-        from memory.store.qdrant import QdrantIndex, connect  # noqa: PLC0415
+        from memory.store.qdrant import QdrantIndexes, connect  # noqa: PLC0415
 
-        client = connect(settings.qdrant_url, settings.qdrant_api_key)
-        return QdrantIndex(client, fingerprint=embedder.fingerprint, dimensions=embedder.dimensions)
+        return QdrantIndexes(connect(settings.qdrant_url, settings.qdrant_api_key))
 
-    return make
+    return reach
 
 
 def embedder_of(
@@ -182,6 +188,20 @@ def embedder_of(
     """Return what makes the embedder: a local model's, or an endpoint's that is asked on this loop."""
     if not settings.base_url:
         return embedder_named(settings.model, settings.folder)
+    post = _endpoint(settings, transport, loop)
+    return lambda _: Endpoint(post, model=settings.model, dimensions=settings.dimensions)
+
+
+def former_of(
+    settings: EmbedderSettings, transport: Transport, loop: asyncio.AbstractEventLoop
+) -> FindFormer:
+    """Return what makes an embedder that the settings named before: a local one, or another model of the same endpoint."""
+    if not settings.base_url:
+        return former_here
+    return former_by(_endpoint(settings, transport, loop))
+
+
+def _endpoint(settings: EmbedderSettings, transport: Transport, loop: asyncio.AbstractEventLoop) -> Post:
     provider = OpenAICompatible("the embedder", settings.base_url)
 
     async def post(body: bytes) -> bytes:
@@ -196,8 +216,7 @@ def embedder_of(
             raise EmbedderAway(f"the embedding endpoint answered {answer.status}")
         return found
 
-    way = over_loop(post, loop, timeout_s=EMBEDDING_S)
-    return lambda _: Endpoint(way, model=settings.model, dimensions=settings.dimensions)
+    return over_loop(post, loop, timeout_s=EMBEDDING_S)
 
 
 def _said(body: bytes) -> list[Said]:

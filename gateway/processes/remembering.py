@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -89,6 +89,7 @@ class Remembering:
         self._reading: asyncio.Task[None] | None = None
         self._tidying: asyncio.Task[None] | None = None
         self._tidied: dict[str, int] = {}
+        self._reindexing: dict[str, Any] | None = None
         self._memories: Memories | None = None
         self._error = "opening"
 
@@ -226,6 +227,7 @@ class Remembering:
                 self._backlog = await self._memories.backlog()
                 self._jobs = dict(await self._memories.jobs())
                 self._tidied = await self._memories.tidied()
+                self._reindexing = await self._memories.reindexing()
         except (OSError, sqlite3.Error, LedgerAway) as error:  # TimeoutError is an OSError
             self._error = type(error).__name__
         else:
@@ -239,6 +241,7 @@ class Remembering:
             "ok": not self._error,
             "backlog": self._backlog,
             "jobs": self._jobs,
+            "reindexing": self._reindexing,
             "last_success": last if moment_us else None,
             "error": self._error,
         }
@@ -252,11 +255,13 @@ class Remembering:
         calls = registry.counter("tidegate_memory_captured_calls_total", "Requests taken from the journal.")
         turns = registry.counter("tidegate_memory_captured_turns_total", "Turns stored from them.")
         failures = registry.counter("tidegate_memory_capture_failures_total", "Batches not taken.")
+        left = registry.gauge("tidegate_memory_reindex_left", "Memories that the next index still lacks.")
         tidied = registry.gauge("tidegate_memory_upkeep_changes", "Changes made by the upkeep.", ("job",))
 
         def refresh() -> None:
             up.set(int(not self._error))
             backlog.set(self._backlog)
+            left.set(self._reindexing["left"] if self._reindexing else 0)
             for state, count in self._jobs.items():
                 jobs.set(count, state)
             for status, count in self.counts.recalls.items():

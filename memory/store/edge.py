@@ -1,4 +1,4 @@
-"""The index in this process: a qdrant-edge shard in a folder named after the embedder.
+"""The index in this process: a qdrant-edge shard in a folder of its own.
 
 Tenant-filtered searches scan the tenant's points exactly (0.4 ms at 1000 of 100,000); the graph of neighbours,
 whose building blocks for minutes, is never built.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -43,20 +42,62 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _DENSE, _SPARSE = "dense", "terms"
-_PAGE = 1000
+_PAGE = 256
+"""Points read at once: the engine holds the interpreter meanwhile, for some 3 ms."""
+
+
+class EdgeIndexes:
+    """A folder of shards. The engine takes no lock: two writers would both be let in, so this takes one."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raise StoreBusy if another process has it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._lock = _lock(folder / "lock")
+
+    def open(self, name: str, dimensions: int) -> EdgeIndex | None:
+        """Return a collection; None if it is not there, or cannot be read."""
+        if not self._whole(name).exists():
+            return None
+        try:
+            return EdgeIndex(_asked(lambda: EdgeShard.load(str(self._folder / name), _config(dimensions))))
+        except IndexAway as error:
+            # nothing is lost: the ledger has every memory and its vector
+            logger.warning("memory_index_unreadable", extra={"reason": str(error)})
+            return None
+
+    def make(self, name: str, dimensions: int) -> EdgeIndex:
+        """Return a new collection, without a point; what has the name goes."""
+        self.forget(name)
+        (self._folder / name).mkdir()
+        shard = _asked(lambda: EdgeShard.create(str(self._folder / name), _config(dimensions)))
+        for key, tenant in (("owner", True), ("agent", False), ("run", False)):
+            shard.update(UpdateOperation.create_field_index(key, KeywordIndexParams(is_tenant=tenant)))
+        shard.flush()
+        self._whole(name).touch()
+        return EdgeIndex(shard)
+
+    def forget(self, name: str) -> None:
+        """Take a collection away that nobody has open; one that is not there does not matter."""
+        self._whole(name).unlink(missing_ok=True)
+        shutil.rmtree(self._folder / name, ignore_errors=True)
+
+    def close(self) -> None:
+        """Let other processes in."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _whole(self, name: str) -> Path:
+        """Return the mark of a collection that was made to the end."""
+        return self._folder / f"{name}.whole"
 
 
 class EdgeIndex:
-    """One shard. The engine takes no lock of its own: two writers would both be let in, so this takes one."""
+    """One shard."""
 
-    def __init__(self, folder: Path, *, fingerprint: str, dimensions: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(folder / "lock")
-        try:
-            self._shard = _open(folder / re.sub(r"[^A-Za-z0-9._-]", "_", fingerprint), dimensions)
-        except BaseException:
-            os.close(self._lock)
-            raise
+    def __init__(self, shard: EdgeShard) -> None:
+        self._shard = shard
 
     def put(self, points: Sequence[Point]) -> None:
         """Add the points, or replace those with the same ids."""
@@ -94,16 +135,18 @@ class EdgeIndex:
             if offset is None:
                 return
 
+    def present(self, ids: Collection[str]) -> set[str]:
+        """Return which of these points are there."""
+        found = _asked(lambda: self._shard.retrieve(list(ids), with_payload=False, with_vector=False))
+        return {str(record.id) for record in found}
+
     def flush(self) -> None:
         """Return once everything would survive a power cut."""
         _asked(self._shard.flush)
 
     def close(self) -> None:
-        """Write everything and let go of the folder."""
-        if self._lock >= 0:
-            self._shard.close()
-            os.close(self._lock)
-            self._lock = -1
+        """Write everything and let go of the folder; searches under way fail."""
+        self._shard.close()
 
     def _search(self, scope: Scope, query: Query, limit: int) -> list[SearchHit]:
         request = QueryRequest(limit=limit, query=query, filter=_within(scope), with_payload=False)
@@ -135,27 +178,11 @@ def _edge_point(point: Point) -> EdgePoint:
     return EdgePoint(point.id, vectors, payload)  # type: ignore[arg-type]
 
 
-def _open(folder: Path, dimensions: int) -> EdgeShard:
-    config = EdgeConfig(
+def _config(dimensions: int) -> EdgeConfig:
+    return EdgeConfig(
         vectors={_DENSE: EdgeVectorParams(size=dimensions, distance=Distance.Dot)},
         sparse_vectors={_SPARSE: EdgeSparseVectorParams()},
     )
-    whole = folder.with_name(folder.name + ".whole")
-    if whole.exists():
-        try:
-            return _asked(lambda: EdgeShard.load(str(folder), config))
-        except IndexAway as error:
-            # nothing is lost: the ledger has every memory and its vector, and a start compares the two
-            logger.warning("memory_index_unreadable", extra={"reason": str(error)})
-            whole.unlink()
-    shutil.rmtree(folder, ignore_errors=True)  # unreadable, or a kill came between making and marking
-    folder.mkdir()
-    shard = _asked(lambda: EdgeShard.create(str(folder), config))
-    for key, tenant in (("owner", True), ("agent", False), ("run", False)):
-        shard.update(UpdateOperation.create_field_index(key, KeywordIndexParams(is_tenant=tenant)))
-    shard.flush()
-    whole.touch()
-    return shard
 
 
 def _lock(path: Path) -> int:

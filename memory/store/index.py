@@ -1,4 +1,4 @@
-"""What every index of memories does."""
+"""What every index of memories does, and the place where its collections lie."""
 
 from __future__ import annotations
 
@@ -54,8 +54,32 @@ class Index(Protocol):
         """Yield the ids of all points of all scopes: for reconciliation, not for answers."""
         ...
 
+    def present(self, ids: Collection[str]) -> set[str]:
+        """Return which of these points are there."""
+        ...
+
     def flush(self) -> None:
         """Return once everything would survive a power cut."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the collection."""
+        ...
+
+
+class Indexes(Protocol):
+    """Where the collections of an installation lie, by name. Raises IndexAway."""
+
+    def open(self, name: str, dimensions: int) -> Index | None:
+        """Return a collection; None if it is not there, or cannot be read."""
+        ...
+
+    def make(self, name: str, dimensions: int) -> Index:
+        """Return a new collection, without a point; what has the name goes."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """Take a collection away that nobody has open; one that is not there does not matter."""
         ...
 
     def close(self) -> None:

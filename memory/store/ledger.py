@@ -176,8 +176,17 @@ class Ledger(Protocol):
         """Return jobs that are due, oldest first; with `ids`, those of these memories, due or not."""
         ...
 
-    def indexed(self, jobs: Sequence[tuple[Job, Vector | None]], *, fingerprint: str) -> None:
-        """Note the vectors and drop the jobs, unless a memory has changed since."""
+    def indexed(
+        self,
+        jobs: Sequence[tuple[Job, Vector | None]],
+        *,
+        fingerprint: str,
+        told: Collection[str] = (),
+    ) -> bool:
+        """Note the vectors and drop the jobs, unless a memory has changed since.
+
+        False, and nothing is noted: there is a collection that is not among those that were `told`.
+        """
         ...
 
     def postponed(self, jobs: Sequence[Job], *, until_us: int) -> None:

@@ -1,11 +1,10 @@
 """The index on a Qdrant server, which several houses may share.
 
-A collection is named after the embedder. The same points, filters and weights as `edge`.
+The same points, filters and weights as `edge`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -31,15 +30,42 @@ def connect(url: str, api_key: str = "") -> QdrantClient:
     return QdrantClient(url=url, api_key=api_key or None, timeout=_TIMEOUT_S, check_compatibility=False)
 
 
-class QdrantIndex:
-    """One collection. `name` stands before the embedder's, for houses that share a server."""
+class QdrantIndexes:
+    """The collections of a server. `name` stands before theirs, for houses that share one."""
 
-    def __init__(
-        self, client: QdrantClient, *, fingerprint: str, dimensions: int, name: str = "tidegate"
-    ) -> None:
+    def __init__(self, client: QdrantClient, *, name: str = "tidegate") -> None:
         self._client = client
-        self._collection = f"{name}-{re.sub(r'[^A-Za-z0-9._-]', '_', fingerprint)}"
-        _asked(lambda: self._make(dimensions))
+        self._name = name
+
+    def open(self, name: str, dimensions: int) -> QdrantIndex | None:
+        """Return a collection; None if it is not there."""
+        del dimensions
+        collection = f"{self._name}-{name}"
+        there = _asked(lambda: self._client.collection_exists(collection))
+        return QdrantIndex(self._client, collection) if there else None
+
+    def make(self, name: str, dimensions: int) -> QdrantIndex:
+        """Return a new collection, without a point; what has the name goes."""
+        self.forget(name)
+        collection = f"{self._name}-{name}"
+        _asked(lambda: _make(self._client, collection, dimensions))
+        return QdrantIndex(self._client, collection)
+
+    def forget(self, name: str) -> None:
+        """Take a collection away; one that is not there does not matter."""
+        _asked(lambda: self._client.delete_collection(f"{self._name}-{name}"))
+
+    def close(self) -> None:
+        """Hang up."""
+        self._client.close()
+
+
+class QdrantIndex:
+    """One collection."""
+
+    def __init__(self, client: QdrantClient, collection: str) -> None:
+        self._client = client
+        self._collection = collection
 
     def put(self, points: Sequence[Point]) -> None:
         """Add the points, or replace those with the same ids."""
@@ -78,24 +104,18 @@ class QdrantIndex:
             if offset is None:
                 return
 
+    def present(self, ids: Collection[str]) -> set[str]:
+        """Return which of these points are there."""
+        found = _asked(
+            lambda: self._client.retrieve(self._collection, list(ids), with_payload=False, with_vectors=False)
+        )
+        return {str(record.id) for record in found}
+
     def flush(self) -> None:
         """Return at once: the server answers a write when it is durable."""
 
     def close(self) -> None:
-        """Hang up."""
-        self._client.close()
-
-    def _make(self, dimensions: int) -> None:
-        if self._client.collection_exists(self._collection):
-            return
-        self._client.create_collection(
-            self._collection,
-            vectors_config={_DENSE: q.VectorParams(size=dimensions, distance=q.Distance.DOT)},
-            sparse_vectors_config={_SPARSE: q.SparseVectorParams()},
-        )
-        for key, tenant in (("owner", True), ("agent", False), ("run", False)):
-            schema = q.KeywordIndexParams(type=q.KeywordIndexType.KEYWORD, is_tenant=tenant)
-            self._client.create_payload_index(self._collection, key, schema)
+        """Do nothing: the connection is everybody's."""
 
     def _search(
         self, scope: Scope, query: list[float] | q.SparseVector, using: str, limit: int
@@ -111,6 +131,17 @@ class QdrantIndex:
             )
         )
         return [SearchHit(str(point.id), point.score) for point in found.points]
+
+
+def _make(client: QdrantClient, collection: str, dimensions: int) -> None:
+    client.create_collection(
+        collection,
+        vectors_config={_DENSE: q.VectorParams(size=dimensions, distance=q.Distance.DOT)},
+        sparse_vectors_config={_SPARSE: q.SparseVectorParams()},
+    )
+    for key, tenant in (("owner", True), ("agent", False), ("run", False)):
+        schema = q.KeywordIndexParams(type=q.KeywordIndexType.KEYWORD, is_tenant=tenant)
+        client.create_payload_index(collection, key, schema)
 
 
 def _within(scope: Scope) -> q.Filter:

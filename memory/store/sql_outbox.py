@@ -113,27 +113,42 @@ def indexed(connection: Connection, job: Job, vector: Vector | None, fingerprint
         "DELETE FROM outbox WHERE memory_id = ? AND generation = ?", (job.memory_id, job.generation)
     )
     if not done.rowcount:
-        _look_again(connection, job)
-    if not done.rowcount or vector is None or job.memory is None:
+        look_again(connection, job)
+    elif vector is not None:
+        keep(connection, job, vector, fingerprint)
+
+
+def keep(connection: Connection, job: Job, vector: Vector, fingerprint: str) -> None:
+    """Keep a memory's vector, unless the memory has changed since."""
+    if job.memory is None:
         return
-    (scope_id,) = connection.execute(
-        "SELECT scope_id FROM memories WHERE id = ?", (job.memory_id,)
+    row = connection.execute(
+        "SELECT scope_id FROM memories WHERE id = ? AND version = ? AND deleted = 0",
+        (job.memory_id, job.memory.version),
     ).fetchone()
-    drop_vectors(connection, scope_id, job.memory_id, fingerprint)
+    if row is None:
+        return
+    drop_vectors(connection, row["scope_id"], job.memory_id, fingerprint)
     connection.execute(
         "INSERT INTO vectors (memory_id, fingerprint, version, vector) VALUES (?, ?, ?, ?)",
         (job.memory_id, fingerprint, job.memory.version, vector.tobytes()),
     )
-    _add_to_sum(connection, scope_id, fingerprint, vector, 1)
+    _add_to_sum(connection, row["scope_id"], fingerprint, vector, 1)
 
 
-def _look_again(connection: Connection, job: Job) -> None:
+def look_again(connection: Connection, job: Job) -> None:
     """Have the index look at a memory again if another hub was quicker, and what we told the index is not so any more."""
     row = connection.execute(
         "SELECT version FROM memories WHERE id = ? AND deleted = 0 AND hidden = 0", (job.memory_id,)
     ).fetchone()
     if (row and row["version"]) != (job.memory and job.memory.version):
         enqueue(connection, job.memory_id)
+
+
+def live(connection: Connection) -> dict[str, str]:
+    """Return the collections that must be told of every change, and their embedders."""
+    rows = connection.execute("SELECT name, fingerprint FROM collections WHERE state <> 'leaving'")
+    return {row["name"]: row["fingerprint"] for row in rows}
 
 
 def drop_vectors(

@@ -42,6 +42,7 @@ from memory.store import sql_suppression as suppression
 from memory.store import sql_writes as writes
 from memory.store.connection import Connection, Connections, Row, as_list, within
 from memory.store.sql_calls import SqliteCalls
+from memory.store.sql_collections import SqlCollections
 from memory.store.sql_job_turns import all_erased
 from memory.store.sql_jobs import SqliteJobs
 from memory.store.sql_upkeep import SqliteUpkeep
@@ -80,6 +81,7 @@ class SqlLedger:
         self.jobs = SqliteJobs(self._connections)
         self.upkeep = SqliteUpkeep(self._connections)
         self.calls = SqliteCalls(self._connections)
+        self.collections = SqlCollections(self._connections)
 
     def add(self, scope: Scope, drafts: Sequence[Draft], *, actor: str = "") -> list[tuple[str, bool]]:
         """Store them; return each one's id and whether it is new: what reads the same is not stored again."""
@@ -384,11 +386,20 @@ class SqlLedger:
         now_us = self._clock.now_us()
         return outbox.pending(self._connections.read(), limit, now_us, fingerprint=fingerprint, ids=ids)
 
-    def indexed(self, jobs: Sequence[tuple[Job, Vector | None]], *, fingerprint: str) -> None:
+    def indexed(
+        self,
+        jobs: Sequence[tuple[Job, Vector | None]],
+        *,
+        fingerprint: str,
+        told: Collection[str] = (),
+    ) -> bool:
         """Note the vectors and drop the jobs, unless a memory has changed since."""
         with self._connections.write() as connection:
+            if not outbox.live(connection).keys() <= {*told}:
+                return False
             for job, vector in jobs:
                 outbox.indexed(connection, job, vector, fingerprint)
+        return True
 
     def postponed(self, jobs: Sequence[Job], *, until_us: int) -> None:
         """Leave the jobs for later."""

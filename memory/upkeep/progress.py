@@ -8,11 +8,15 @@ from typing import Any
 from memory.store.sql_upkeep import Run, SqliteUpkeep
 
 
-def progress(store: SqliteUpkeep) -> dict[str, Any]:
-    """Return the passes that are under way, the last one of each job that is over, and how much jobs have changed."""
+def progress(store: SqliteUpkeep, reindexing: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the passes that are under way, the last one of each job that is over, and how much jobs have changed.
+
+    `reindexing`: how far the next collection of the index is, if one is being built.
+    """
     latest = store.latest()
+    running = [_row(run) for run in latest if run.state == "running"]
     return {
-        "running": [_row(run) for run in latest if run.state == "running"],
+        "running": running if reindexing is None else [reindexing, *running],
         "last": [_row(run) for run in latest if run.state != "running"],
         "counts": store.counts(),
     }

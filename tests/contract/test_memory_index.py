@@ -17,28 +17,35 @@ from qdrant_client import QdrantClient
 from memory.embed import HashedWords
 from memory.scope import Scope, sees
 from memory.sparse import terms
-from memory.store.edge import EdgeIndex
-from memory.store.index import Index, Point
-from memory.store.qdrant import QdrantIndex
+from memory.store.edge import EdgeIndexes
+from memory.store.index import Index, Indexes, Point
+from memory.store.qdrant import QdrantIndexes
 from tests.contract.test_memory_ledger import SCOPES
 from tests.fakes.memory_parts import ALICE
-from tests.fakes.memory_store import IndexInMemory
+from tests.fakes.memory_store import IndexesInMemory
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
 EMBEDDER = HashedWords()
 
 
-def _edge(folder: Path) -> Index:
-    return EdgeIndex(folder, fingerprint="model/1", dimensions=EMBEDDER.dimensions)
+def _edge(folder: Path) -> Indexes:
+    return EdgeIndexes(folder)
 
 
-def _server(_: Path) -> Index:
-    return QdrantIndex(QdrantClient(":memory:"), fingerprint="model/1", dimensions=EMBEDDER.dimensions)
+def _server(_: Path) -> Indexes:
+    return QdrantIndexes(QdrantClient(":memory:"))
 
 
-@pytest.fixture(params=[_edge, _server, lambda _: IndexInMemory()], ids=["edge", "server", "memory"])
-def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
-    made: Index = request.param(tmp_path)
+@pytest.fixture(params=[_edge, _server, lambda _: IndexesInMemory()], ids=["edge", "server", "memory"])
+def indexes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Indexes]:
+    made: Indexes = request.param(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def index(indexes: Indexes) -> Iterator[Index]:
+    made = indexes.make("model-1", EMBEDDER.dimensions)
     yield made
     made.close()
 
@@ -118,3 +125,38 @@ def test_all_ids_are_told_whoever_they_belong_to(index: Index) -> None:
     points = [point(f"number {number}", SCOPES[number % len(SCOPES)]) for number in range(2100)]
     index.put(points)
     assert sorted(index.ids()) == sorted(one.id for one in points)
+
+
+def test_it_is_told_which_points_are_there(index: Index) -> None:
+    one, two = point("green tea"), point("blue boat")
+    index.put([one, two])
+    assert index.present([one.id, str(uuid.uuid4())]) == {one.id}
+    assert index.present([]) == set()
+
+
+def test_collections_lie_side_by_side_and_go_one_by_one(indexes: Indexes) -> None:
+    assert indexes.open("new", EMBEDDER.dimensions) is None
+    old, new = (indexes.make(name, EMBEDDER.dimensions) for name in ("old", "new"))
+    one, two = point("green tea"), point("blue boat")
+    old.put([one])
+    new.put([two])
+    assert (list(old.ids()), list(new.ids())) == ([one.id], [two.id])
+    old.close()
+    indexes.forget("old")
+    indexes.forget("old")
+    assert indexes.open("old", EMBEDDER.dimensions) is None
+    assert near(new, "blue boat") == [two.id]
+    new.close()
+    again = indexes.open("new", EMBEDDER.dimensions)
+    assert again is not None
+    assert list(again.ids()) == [two.id]
+    again.close()
+
+
+def test_what_is_made_again_is_empty(indexes: Indexes) -> None:
+    made = indexes.make("m", EMBEDDER.dimensions)
+    made.put([point("green tea")])
+    made.close()
+    made = indexes.make("m", EMBEDDER.dimensions)
+    assert list(made.ids()) == []
+    made.close()

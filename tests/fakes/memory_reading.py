@@ -18,7 +18,7 @@ from memory.records import Captured, Memory, Said
 from memory.scope import Scope
 from memory.store.sqlite import SqliteLedger
 from tests.fakes.memory_parts import ALICE, KEY, Moody, SetClock
-from tests.fakes.memory_store import IndexInMemory
+from tests.fakes.memory_store import IndexInMemory, shelf_of
 from tests.fakes.waiting import until
 
 SUNDAY_US = 1_795_348_800_000_000
@@ -93,9 +93,8 @@ class Reading:
     def __init__(self, folder: Path, model: Model | None = None, *, instructions: str = "") -> None:
         self.clock = SetClock(SUNDAY_US)
         self.ledger = SqliteLedger(folder / "memory.sqlite3", key=KEY, clock=self.clock)
-        self.engine = Engine(
-            self.ledger, IndexInMemory(), Moody(), key=KEY, redact=redacted, clock=self.clock
-        )
+        shelf = shelf_of(self.ledger, IndexInMemory(), Moody(), self.clock)
+        self.engine = Engine(self.ledger, shelf, key=KEY, redact=redacted, clock=self.clock)
         self.engine.start()
         self.jobs = self.ledger.jobs
         self._executor = ThreadPoolExecutor(1)

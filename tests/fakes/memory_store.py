@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from memory.clock import Clock, SystemClock
-from memory.embed import HashedWords
+from memory.embed import Embedder, HashedWords
 from memory.engine import Engine
 from memory.errors import IndexAway
 from memory.records import SearchHit, Vector
 from memory.scope import Scope, sees
 from memory.service import AsyncMemory, Threads
+from memory.shelf import Shelf
 from memory.store.connection import Connection
-from memory.store.index import Index, Point
-from memory.store.ledger import Ledger
-from memory.store.sqlite import SqliteLedger
+from memory.store.index import Point
+from memory.store.sqlite import SqliteLedger, SqlLedger
 from tests.fakes.memory_parts import KEY
 
 _MEMORY = Path("/dev/shm")
@@ -96,6 +96,11 @@ class IndexInMemory:
         """Yield all ids."""
         yield from list(self.points)
 
+    def present(self, ids: Collection[str]) -> set[str]:
+        """Return which of them are there."""
+        self._there()
+        return {one for one in ids if one in self.points}
+
     def flush(self) -> None:
         """Nothing waits."""
 
@@ -116,11 +121,43 @@ class IndexInMemory:
             raise IndexAway("told to be away")
 
 
+class IndexesInMemory:
+    """Collections by name; `first` is the one that is made first."""
+
+    def __init__(self, first: IndexInMemory | None = None) -> None:
+        self.collections: dict[str, IndexInMemory] = {}
+        self._first = first
+
+    def open(self, name: str, dimensions: int) -> IndexInMemory | None:
+        """Return a collection, if it is there."""
+        del dimensions
+        return self.collections.get(name)
+
+    def make(self, name: str, dimensions: int) -> IndexInMemory:
+        """Return an empty one."""
+        del dimensions
+        made, self._first = self._first or IndexInMemory(), None
+        self.collections[name] = made
+        return made
+
+    def forget(self, name: str) -> None:
+        """Take it away."""
+        self.collections.pop(name, None)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def shelf_of(ledger: SqlLedger, index: IndexInMemory, embedder: Embedder, clock: Clock) -> Shelf:
+    """Return a shelf on which this index serves."""
+    return Shelf(ledger.collections, IndexesInMemory(index), embedder, clock=clock)
+
+
 def service(*, key: bytes) -> AsyncMemory:
     """Return the whole service over fakes, with hashed words for an embedder."""
     clock = SystemClock()
-    ledger: Ledger = PassingLedger(clock, key=key)
-    index: Index = IndexInMemory()
-    engine = Engine(ledger, index, HashedWords(), key=key, clock=clock)
+    ledger = PassingLedger(clock, key=key)
+    shelf = Shelf(ledger.collections, IndexesInMemory(), HashedWords(), clock=clock)
+    engine = Engine(ledger, shelf, key=key, clock=clock)
     engine.start()
     return AsyncMemory(engine, Threads())

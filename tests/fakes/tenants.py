@@ -322,7 +322,7 @@ class Watched:
 
     async def _index(self, scope: Scope) -> None:
         """Ask the index itself, below the ledger that would catch what it lets through."""
-        index, words = self.memory._engine._index, HashedWords()
+        index, words = self.memory._engine._shelf.answering.index, HashedWords()
         (vector,) = words.embed([self._question(scope)])
         hits = await asyncio.to_thread(index.nearest, scope, vector, 1000)
         for hit in hits:

@@ -20,7 +20,7 @@ from memory.upkeep.jobs import Contradictions, Decay, Merge, Tools
 from memory.upkeep.opening import upkeep_of
 from memory.upkeep.runner import Rests, Upkeep
 from tests.fakes.memory_parts import ALICE, KEY, SetClock
-from tests.fakes.memory_store import IndexInMemory, PassingLedger
+from tests.fakes.memory_store import IndexInMemory, PassingLedger, shelf_of
 
 _LITTLE = frozenset(("really", "so", "very", "just", "certainly"))
 
@@ -67,7 +67,8 @@ class Tidied:
         self.clock = clock or SetClock()
         self.ledger = ledger or PassingLedger(self.clock)
         self.embedder = Gist()
-        self.engine = Engine(self.ledger, IndexInMemory(), self.embedder, key=KEY, clock=self.clock)
+        shelf = shelf_of(self.ledger, IndexInMemory(), self.embedder, self.clock)
+        self.engine = Engine(self.ledger, shelf, key=KEY, clock=self.clock)
         self.store = self.ledger.upkeep
         self.tools = Tools(self.store, self.store.reads, self.clock, self.engine.fingerprint)
         self.merge = Merge(self.tools)

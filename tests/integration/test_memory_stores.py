@@ -18,7 +18,7 @@ from memory.records import Entity, Evidence, Operation
 from memory.scope import Scope
 from memory.service import AsyncMemory, open_engine
 from memory.sparse import terms
-from memory.store.edge import EdgeIndex
+from memory.store.edge import EdgeIndexes
 from tests.fakes.memory_child import THREADS, scope_of, turn
 from tests.fakes.memory_parts import said, settled
 
@@ -159,6 +159,9 @@ def test_after_kills_each_turn_is_one_memory_and_one_point(tmp_path):
     assert len(captured) > acknowledged  # calls begin at 0
     engine.close()
 
-    index = EdgeIndex(tmp_path / "index", fingerprint=HashedWords.fingerprint, dimensions=384)
+    indexes = EdgeIndexes(tmp_path / "index")
+    index = indexes.open(HashedWords.fingerprint, 384)
+    assert index is not None
     assert sorted(index.ids()) == sorted(one.id for one in captured)
     index.close()
+    indexes.close()

@@ -247,3 +247,13 @@ async def test_the_upkeep_is_told_to_keys_that_see_everything(ask: Ask) -> None:
     assert set(told["counts"]) == {"merge", "contradictions", "summaries", "decay"}
     status, told = await ask("GET", "/api/memories/upkeep")
     assert (status, told["error"]["code"]) == (403, "not_your_project")
+
+
+async def test_the_index_is_built_anew_for_keys_that_see_everything(ask: Ask) -> None:
+    status, told = await ask("POST", "/api/memories/reindex")
+    assert (status, told["error"]["code"]) == (403, "not_your_project")
+    await ask("POST", "/api/memories?user_id=alice", {"text": "I sail"})
+    assert (await ask("POST", "/api/memories/reindex", open_=True))[0] == 200
+    while (await ask("GET", "/api/memories/upkeep", open_=True))[1]["running"]:
+        assert (await ask("POST", "/api/memories/search?user_id=alice", {"query": "sail"}))[1]["results"]
+    assert (await ask("POST", "/api/memories/search?user_id=alice", {"query": "sail"}))[1]["results"]

@@ -11,8 +11,9 @@ from memory.engine import MAX_GIVEN, Engine, key_of
 from memory.errors import BadMemory, IndexAway
 from memory.given import Statement
 from memory.records import Recall
+from memory.shelf import Shelf
 from tests.fakes.memory_parts import ALICE, BOB, KEY, Moody, SetClock, said
-from tests.fakes.memory_store import IndexInMemory, PassingLedger
+from tests.fakes.memory_store import IndexesInMemory, IndexInMemory, PassingLedger
 from tests.unit.memory.test_apply import op
 
 
@@ -24,7 +25,9 @@ class House:
         self.ledger = PassingLedger(self.clock)
         self.index = IndexInMemory()
         self.embedder = Moody()
-        self.engine = Engine(self.ledger, self.index, self.embedder, key=KEY, clock=self.clock, **options)
+        self.indexes = IndexesInMemory(self.index)
+        shelf = Shelf(self.ledger.collections, self.indexes, self.embedder, clock=self.clock)
+        self.engine = Engine(self.ledger, shelf, key=KEY, clock=self.clock, **options)
 
     def remember(self, *texts: str) -> list[str]:
         return [one for one, _, _ in self.engine.add(ALICE, [Statement(text) for text in texts])]
@@ -256,7 +259,9 @@ def test_a_check_tells_what_ledger_and_index_do_not_agree_about(house):
     found = house.engine.check()
     assert (found.not_indexed, found.unwanted) == ([lost], ["ghost"])
     left: list[int] = []
-    assert house.engine.reindex(left.append) == 2
-    assert left == [2, 0]
-    assert set(house.index.points) == {kept, lost}
-    assert house.engine.check().unwanted == []
+    assert house.engine.reindex_now(left.append) == 2
+    assert (left[0], left[-1]) == (2, 0)
+    (index,) = house.indexes.collections.values()
+    assert set(index.points) == {kept, lost}
+    found = house.engine.check()
+    assert found.not_indexed == found.unwanted == found.without_vector == []

@@ -10,7 +10,7 @@ from memory.given import Statement
 from memory.records import Entity, Evidence, Operation, SearchHit
 from memory.scope import Scope
 from tests.fakes.memory_parts import ALICE, BOB, KEY, Moody, SetClock
-from tests.fakes.memory_store import IndexInMemory, PassingLedger
+from tests.fakes.memory_store import IndexInMemory, PassingLedger, shelf_of
 
 DAY_US = 86_400_000_000
 NOW_US = 1_700_000_000_000_000  # 14 November 2023
@@ -23,8 +23,9 @@ class House:
         clock = SetClock(NOW_US)
         ledger, index, embedder = PassingLedger(clock), IndexInMemory(), Moody()
         self.ledger = ledger
-        self.engine = Engine(ledger, index, embedder, key=KEY, clock=clock)
-        self.finder = Finder(ledger, index, embedder, key=KEY, clock=clock)
+        shelf = shelf_of(ledger, index, embedder, clock)
+        self.engine = Engine(ledger, shelf, key=KEY, clock=clock)
+        self.finder = Finder(ledger, shelf, key=KEY, clock=clock)
 
     def said(self, *statements: Statement, scope: Scope = ALICE) -> list[str]:
         return [one for one, _, _ in self.engine.add(scope, statements)]

@@ -8,7 +8,7 @@ from typing_extensions import override
 from memory.indexer import Indexer
 from memory.records import Job
 from tests.fakes.memory_parts import ALICE, Moody, SetClock, draft
-from tests.fakes.memory_store import IndexInMemory, PassingLedger
+from tests.fakes.memory_store import IndexInMemory, PassingLedger, shelf_of
 
 
 class Parts:
@@ -19,7 +19,9 @@ class Parts:
         self.ledger = PassingLedger(self.clock)
         self.index = IndexInMemory()
         self.embedder = Moody()
-        self.indexer = Indexer(self.ledger, self.index, self.embedder, self.clock)
+        self.indexer = Indexer(
+            self.ledger, shelf_of(self.ledger, self.index, self.embedder, self.clock), self.clock
+        )
 
     def due_in_s(self) -> float:
         """Return how long the one job still has to wait."""
@@ -89,7 +91,7 @@ class Stumbling(PassingLedger):
 def test_the_thread_survives_what_nobody_foresaw(caplog):
     ledger = Stumbling(SetClock())
     ledger.add(ALICE, [draft("tea")])
-    indexer = Indexer(ledger, IndexInMemory(), Moody(), SetClock())
+    indexer = Indexer(ledger, shelf_of(ledger, IndexInMemory(), Moody(), SetClock()), SetClock())
     indexer.start()
     until(lambda: not ledger.failures)
     indexer.wake()

@@ -113,6 +113,7 @@ async def test_while_it_opens_workers_are_told_and_the_capture_is_to_come_again(
         "ok": False,
         "backlog": 0,
         "jobs": {},
+        "reindexing": None,
         "last_success": None,
         "error": "opening",
     }

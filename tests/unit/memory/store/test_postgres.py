@@ -21,7 +21,7 @@ from memory.store.sqlite import SqlLedger
 from tests.fakes import postgres
 from tests.fakes.memory_databases import empty
 from tests.fakes.memory_parts import ALICE, BOB, KEY, SetClock, draft, turns
-from tests.fakes.memory_store import IndexInMemory
+from tests.fakes.memory_store import IndexInMemory, shelf_of
 from tests.fakes.tidegate import free_port
 
 INSERT = """INSERT INTO scopes (project, environment, "user", agent, run) VALUES ('p', 'e', 'u', '', '')"""
@@ -152,9 +152,9 @@ def test_a_server_that_comes_back_is_used_again_and_nothing_is_lost(
     server: postgres.Postgres, connections: PostgresConnections
 ) -> None:
     clock = SetClock()
-    engine = Engine(
-        SqlLedger(connections, key=KEY, clock=clock), IndexInMemory(), HashedWords(), key=KEY, clock=clock
-    )
+    ledger = SqlLedger(connections, key=KEY, clock=clock)
+    shelf = shelf_of(ledger, IndexInMemory(), HashedWords(), clock)
+    engine = Engine(ledger, shelf, key=KEY, clock=clock)
     said = Said(
         call_id="c",
         scope=ALICE,
