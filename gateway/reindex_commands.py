@@ -27,7 +27,7 @@ OpenEngine = Callable[[Settings, Places], AbstractContextManager["Engine"]]
 
 _PATIENCE_S = 60.0
 _TOLD_S = 1.0
-"""How often it is said how much is left."""
+"""How often it is said how far the house is."""
 _EVERYWHERE = {"project": "default", "environment": "prod", "key_id": "house", "open": True}
 
 
@@ -80,7 +80,7 @@ def reindex_commands(app: typer.Typer, locate: Locate, open_engine: OpenEngine) 
 
 def _reindex(engine: Engine) -> None:
     try:
-        count = engine.reindex_now(_Told())
+        count = engine.reindex_now(lambda left: typer.echo(f"{left} left"))
     except MemoryFault as fault:
         fail(f"{fault}: {fault.code}")
     typer.echo(f"{count} memories are indexed.")
@@ -94,20 +94,6 @@ def _follow(places: Places) -> None:
     except HouseDown:
         fail("The house has gone down; it goes on with this when it is up.")
     typer.echo("All memories are indexed.")
-
-
-class _Told:
-    """Passes on how much is left: at first, in the end, and now and then between."""
-
-    def __init__(self) -> None:
-        self._last = -1
-        self._at = 0.0
-
-    def __call__(self, left: int) -> None:
-        now = time.monotonic()
-        if left != self._last and (not left or now - self._at >= _TOLD_S):
-            self._last, self._at = left, now
-            typer.echo(f"{left} left")
 
 
 def _running(places: Places) -> list[_Row]:

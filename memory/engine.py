@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 MAX_GIVEN = 8000
 """Characters of a text given to `add` or `update`."""
 _KEY_BYTES = 32
+_TOLD = 64
+"""Slices after which it is said how much is left."""
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +117,7 @@ class Engine:
     def reindex(self) -> None:
         """Have the index built anew for this embedder while it goes on answering; vectors that are known are not made again."""
         self._shelf.begin(lost=self._shelf.serving is None)
+        self._builder.hurry()
         self._indexer.wake()
 
     def reindexing(self) -> dict[str, Any] | None:
@@ -127,13 +130,18 @@ class Engine:
         `progress` is told how many are left. Raises IndexAway, EmbedderAway.
         """
         self.reindex()
-        progress(self._builder.left())
         while self._indexer.batch():
             pass
+        slices = 0
+        while self._shelf.building is not None:
+            if slices % _TOLD == 0:
+                progress(self._builder.left())
+            if not self._builder.slice():
+                raise IndexAway("the index is not built to the end", code=self._builder.waits)
+            slices += 1
+        progress(0)
         while self._builder.slice():
-            progress(self._builder.left())
-        if self._builder.waits:
-            raise IndexAway("the index is not built to the end", code=self._builder.waits)
+            pass  # what the old one has left
         return len(self._ledger.shown(fingerprint=self._embedder.fingerprint))
 
     # what people ask for

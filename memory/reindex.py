@@ -49,6 +49,7 @@ class Builder:
         self._clock = clock
         self._name = secrets.token_hex(8) if shelf.store.shared else ""
         self._checking: Iterator[bool] | None = None
+        self._taken_away = ""
         self._tries = 0
         self._pause_until_us = 0
 
@@ -70,6 +71,10 @@ class Builder:
             return False
         self._tries, self.waits = 0, ""
         return True
+
+    def hurry(self) -> None:
+        """Wait no longer for what was away."""
+        self._tries, self._pause_until_us = 0, 0
 
     def left(self) -> int:
         """Return how many memories the new collection lacks."""
@@ -192,8 +197,9 @@ class Builder:
         leaving = next(rows, None)
         if leaving is None:
             return False
-        self._shelf.forget(leaving.name)
-        self._store.forget(leaving, _FORGOTTEN)
+        if leaving.name != self._taken_away:
+            self._shelf.forget(leaving.name)
+        self._taken_away = leaving.name if self._store.forget(leaving, _FORGOTTEN) else ""
         return True
 
     def _wait(self, code: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from typing_extensions import override
@@ -10,6 +10,7 @@ from typing_extensions import override
 from memory.embed import Embedder, HashedWords
 from memory.engine import Engine
 from memory.errors import EmbedderAway
+from memory.records import Vector
 from memory.shelf import Shelf
 from memory.store.connection import Connection, Connections
 from memory.store.index import Index, Indexes, Point
@@ -201,14 +202,12 @@ class Interrupted(Few):
     """Has something happen while it embeds."""
 
     def __init__(self) -> None:
-        self.happens: list[object] = []
+        self.happens: list[Callable[[], object]] = []
 
     @override
-    def embed(self, texts: Sequence[str]) -> list:  # type: ignore[type-arg]
+    def embed(self, texts: Sequence[str]) -> list[Vector]:
         """Return a vector for each text."""
         found = super().embed(texts)
         while self.happens:
-            happening = self.happens.pop()
-            assert callable(happening)
-            happening()
+            self.happens.pop()()
         return found

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -8,8 +8,10 @@ from typing_extensions import override
 
 from memory.embed import HashedWords
 from memory.given import Statement
+from memory.records import Vector
 from memory.reindex import Builder
 from memory.shelf import Shelf
+from memory.sparse import terms
 from memory.store.sqlite_connections import SqliteConnections
 from tests.fakes.memory_parts import ALICE, Moody
 from tests.fakes.memory_store import IndexesInMemory
@@ -133,18 +135,12 @@ def test_what_changes_while_the_builder_embeds_it_is_not_put_back(house: House, 
     embedder.happens.append(happening[change])
     assert house.build()
     found = {
-        hit.id for hit in house.stores.collections[NEW].matching(ALICE, dict.fromkeys(_terms("dog"), 1.0), 9)
+        hit.id for hit in house.stores.collections[NEW].matching(ALICE, dict.fromkeys(terms("dog"), 1.0), 9)
     }
     assert found == set()
     assert (dog in house.points(NEW)) == (change == "changed")
     house.rest()
     assert house.engine.check().without_vector == []
-
-
-def _terms(text: str) -> list[int]:
-    from memory.sparse import terms  # noqa: PLC0415
-
-    return list(terms(text))
 
 
 def test_the_last_look_drops_what_nobody_wants_and_puts_in_what_is_missing(house: House) -> None:
@@ -204,7 +200,7 @@ def test_without_its_embedder_the_building_waits_and_says_so(house: House) -> No
     assert (progress["left"], progress["waits_for"]) == (3, "embedder_unavailable")
     embedder.away = False
     assert not house.build()  # not yet
-    house.clock.us += 1_000_000
+    house.engine.reindex()  # or a second later
     assert house.build()
     assert house.engine.reindexing()["waits_for"] == ""  # type: ignore[index]
 
@@ -215,7 +211,7 @@ class Surprised(HashedWords):
     surprise: Callable[[], None] = staticmethod(lambda: None)
 
     @override
-    def embed(self, texts):  # type: ignore[no-untyped-def]
+    def embed(self, texts: Sequence[str]) -> list[Vector]:
         found = super().embed(texts)
         self.surprise()
         return found
@@ -247,7 +243,7 @@ def test_a_hub_that_does_not_know_of_the_new_collection_yet_tells_it_all_the_sam
     while builder.left():
         assert builder.slice()
     house.engine.update(ALICE, dog, "My cat is called Tom")
-    assert house.stores.collections[NEW].points[dog].terms.keys() == {*_terms("My cat is called Tom")}
+    assert house.stores.collections[NEW].points[dog].terms == terms("My cat is called Tom")
     assert house.waiting() == set()
 
 

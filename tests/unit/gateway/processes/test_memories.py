@@ -10,13 +10,13 @@ import msgspec
 import pytest
 
 from gateway.clock import SystemClock
-from gateway.processes.memories import Memories, embedder_of, redacted
+from gateway.processes.memories import Memories, embedder_of, former_of, redacted
 from gateway.recollection import Asker, Question, Used
 from gateway.settings import Embedder, Network
 from gateway.settings import Memory as MemorySettings
 from gateway.upstream import Upstream
 from memory.errors import BadScope, EmbedderAway
-from memory.local import embedder_here
+from memory.local import embedder_here, former_here
 from telemetry.records import Payload
 from tests.fakes.provider import Provider
 from tests.fakes.remembered import Embeddings
@@ -65,6 +65,16 @@ def said(text: str, **changes: object) -> Payload:
 
 async def test_without_an_endpoint_the_local_model_embeds(upstream: Upstream) -> None:
     assert embedder_of(Embedder(), upstream, asyncio.get_running_loop()) is embedder_here
+
+
+async def test_an_embedder_of_before_is_asked_for_behind_the_same_endpoint(
+    provider: Provider, upstream: Upstream, tmp_path: Path
+) -> None:
+    loop = asyncio.get_running_loop()
+    assert former_of(Embedder(), upstream, loop) is former_here
+    former = former_of(endpoint(provider), upstream, loop)(tmp_path, "endpoint-older-384")
+    await asyncio.to_thread(former.embed, ["my dog"])
+    assert provider.requests[-1].json()["model"] == "older"
 
 
 async def test_an_endpoint_is_asked_with_its_key(
