@@ -481,6 +481,7 @@ def open_engine(
         key = shared_key(connections, key_of(folder))
         ledger = SqlLedger(connections, key=key)
         shelf = Shelf(ledger.collections, places, model, former=partial(former, models))
+        opened.callback(shelf.close)
         engine = Engine(ledger, shelf, key=key, redact=redact)
         if start:
             engine.start()

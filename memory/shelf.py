@@ -5,6 +5,7 @@ What the ledger says of them decides (`store/sql_collections.py`), here as in an
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -126,10 +127,11 @@ class Shelf:
 
     def close(self) -> None:
         """Write everything and let go of all of it."""
-        for one in self.told:
-            one.index.flush()
-            one.index.close()
-        self._indexes.close()
+        with contextlib.ExitStack() as closing:
+            closing.callback(self._indexes.close)
+            for one in self.told:
+                closing.callback(one.index.close)
+                closing.callback(one.index.flush)
 
     def _serving(self, kept: Kept | None) -> Opened | None:
         if kept is None:

@@ -151,3 +151,28 @@ def test_both_indexes_are_built_anew_among_kills(tmp_path: Path, indexes: Indexe
     ends_well(story.house)
     story.house.shelf.close()
     connections.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_several_hubs_over_one_ledger_and_index_agree(memory_database: Database, seed: int) -> None:
+    indexes, connections = IndexesInMemory(), memory_database.open()
+    stories = [Story(Reindexed(connections, indexes, shared=True), seed * 2 + hub) for hub in range(2)]
+    chance = random.Random(seed)
+    for step in range(STEPS):
+        story = chance.choice(stories)
+        story.house.clock.us += 20_000_000
+        if step % 50 == 25:
+            for one in stories:  # the new settings; the other hub goes by them when it begins again
+                one.house.embedder = (Few, HashedWords)[step // 50 % 2]()
+            story.house.kill()
+        chance.choice(
+            [story.add, story.say, story.change, story.erase, story.house.index, *[story.house.build] * 2]
+        )()
+    for story in stories:
+        story.house.rest()
+    found = stories[0].house.engine.check()
+    assert found.not_indexed == found.unwanted == found.without_vector == []
+    assert stories[0].house.waiting() == set()
+    (kept,) = stories[0].house.ledger.collections.rows()
+    assert (kept.state, list(indexes.collections)) == ("serving", [kept.name])
+    assert found.memories > 20

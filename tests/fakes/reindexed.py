@@ -134,14 +134,17 @@ class MortalIndexes:
 class Reindexed:
     """A memory without threads: the test says what is done when."""
 
-    def __init__(self, connections: Connections, indexes: Indexes, embedder: Embedder | None = None) -> None:
+    def __init__(self, connections: Connections, indexes: Indexes, *, shared: bool | None = None) -> None:
+        """`shared`: whether another hub has the ledger too, if not as the connections say."""
         self.fuse = Fuse()
         self.clock = SetClock()
         self.indexes = MortalIndexes(indexes, self.fuse)
-        self.embedder: Embedder = embedder or HashedWords()
+        self.embedder: Embedder = HashedWords()
         self.known = True
         """Whether embedders of before can still be made."""
-        self.ledger = SqlLedger(MortalLedger(connections, self.fuse), key=KEY, clock=self.clock)
+        mortal = MortalLedger(connections, self.fuse)
+        mortal.shared = mortal.shared if shared is None else shared
+        self.ledger = SqlLedger(mortal, key=KEY, clock=self.clock)
         self.begin()
 
     def begin(self) -> None:
