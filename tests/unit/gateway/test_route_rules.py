@@ -50,6 +50,8 @@ def test_nothing_of_the_administration_is_open_to_less_than_an_admin() -> None:
         ("PUT", "/api/keysmith", "write"),
         ("GET", "/health/ready", "nothing"),
         ("POST", "/health/ready", "write"),
+        ("POST", "/api/memories/reindex", "owner"),
+        ("POST", "/api/memories/search", "memory"),
     ],
 )
 def test_the_first_row_that_fits_counts(method: str, path: str, needed: str) -> None:
