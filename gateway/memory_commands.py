@@ -138,7 +138,7 @@ def _engine(settings: Settings, places: Places) -> Iterator[Engine]:
     from gateway.processes.memories import indexes_of, redacted  # noqa: PLC0415
     from memory.endpoint import Endpoint, over_urllib  # noqa: PLC0415
     from memory.local import embedder_named, former_by, former_here  # noqa: PLC0415
-    from memory.service import open_engine  # noqa: PLC0415
+    from memory.opening import open_engine  # noqa: PLC0415
 
     asked, post = settings.memory.embedder, None
     if asked.base_url:

@@ -7,7 +7,6 @@ they work, so the loop stays quick.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +18,7 @@ from typing import Any, TypeVar
 from memory.capture import Redact
 from memory.clock import SystemClock
 from memory.embed import Embedder
-from memory.engine import Engine, key_of
+from memory.engine import Engine
 from memory.errors import BadMemory, NotAllowed
 from memory.explain import explain, uses
 from memory.extraction import Extraction
@@ -29,14 +28,11 @@ from memory.given import Messages, given, listed, moment_of
 from memory.jobs import Worked, job_row
 from memory.local import FindFormer, former_here
 from memory.manager import Manager, Model
+from memory.opening import FindIndexes, open_engine
 from memory.records import Captured, Moment, Recall, Said
 from memory.rows import relation_row, row_of, version_row
 from memory.scope import Scope
 from memory.sealed import UNSEALED, Sealer
-from memory.shelf import Shelf
-from memory.store.edge import EdgeIndexes
-from memory.store.index import Indexes
-from memory.store.place import open_ledger, shared_key
 from memory.store.sql_jobs import SqliteJobs
 from memory.store.sqlite import SqlLedger
 from memory.upkeep.opening import upkeep_of
@@ -44,8 +40,6 @@ from memory.upkeep.progress import progress
 from memory.upkeep.runner import Upkeep
 
 T = TypeVar("T")
-FindIndexes = Callable[[], Indexes]
-"""Reaches the place where collections lie. Raises IndexAway."""
 
 DEFAULT_TOP_K = 20
 MAX_TOP_K = 1000
@@ -454,39 +448,6 @@ class AsyncMemory:
 
     async def _off_loop(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads.others, call)
-
-
-def open_engine(
-    folder: Path,
-    embedder: Callable[[Path], Embedder],
-    *,
-    redact: Redact = str,
-    indexes: FindIndexes | None = None,
-    former: FindFormer = former_here,
-    ledger_url: str = "",
-    sealer: Sealer = UNSEALED,
-    start: bool = True,
-) -> Engine:
-    """Open the stores in `folder`; to `start` is to heal them and to follow.
-
-    `ledger_url`: of a server that has the ledger. Raises StoreBusy, EmbedderAway, LedgerAway, WrongKey.
-    """
-    models = folder / "models"
-    model = embedder(models)
-    with contextlib.ExitStack() as opened:
-        places = indexes() if indexes else EdgeIndexes(folder / "index")
-        opened.callback(places.close)
-        connections = open_ledger(folder, ledger_url, sealer=sealer)
-        opened.callback(connections.close)
-        key = shared_key(connections, key_of(folder))
-        ledger = SqlLedger(connections, key=key)
-        shelf = Shelf(ledger.collections, places, model, former=partial(former, models))
-        opened.callback(shelf.close)
-        engine = Engine(ledger, shelf, key=key, redact=redact)
-        if start:
-            engine.start()
-        opened.pop_all()  # it is the engine that closes them now
-    return engine
 
 
 def _close_unwanted(opening: Future[Engine]) -> None:

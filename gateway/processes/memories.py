@@ -26,11 +26,12 @@ from memory.extraction import Extraction
 from memory.jobs import JobState, Worked
 from memory.local import FindFormer, embedder_named, former_by, former_here
 from memory.manager import Manager, Model
+from memory.opening import FindIndexes
 from memory.proposals import Asked, Proposals
 from memory.records import Captured, Said
 from memory.scope import Scope
 from memory.sealed import UNSEALED, Sealer
-from memory.service import AsyncMemory, FindIndexes
+from memory.service import AsyncMemory
 from memory.store.index import Indexes
 from memory.upkeep.runner import Upkeep
 from telemetry.records import Payload

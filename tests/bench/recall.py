@@ -23,9 +23,9 @@ from memory.embed import Embedder, unit
 from memory.engine import Engine
 from memory.given import Statement
 from memory.minilm import load
+from memory.opening import open_engine
 from memory.records import Said, Vector
 from memory.scope import Scope
-from memory.service import open_engine
 
 AHEAD = 32
 """Calls that may wait for the index while others are captured."""

@@ -27,8 +27,9 @@ from memory.embed import Embedder, unit
 from memory.engine import Engine
 from memory.given import Statement
 from memory.minilm import load
+from memory.opening import open_engine
 from memory.records import Vector
-from memory.service import AsyncMemory, Threads, open_engine
+from memory.service import AsyncMemory, Threads
 from memory.store.sqlite import SqlLedger
 from memory.upkeep.opening import upkeep_of
 from memory.upkeep.runner import Rests, Upkeep

@@ -10,8 +10,9 @@ import pytest
 
 from memory.embed import HashedWords
 from memory.errors import BadScope
+from memory.opening import open_engine
 from memory.records import Entity
-from memory.service import AsyncMemory, open_engine
+from memory.service import AsyncMemory
 from tests.fakes.memory_parts import ALICE, settled
 from tests.unit.memory.test_apply import op
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from memory.embed import HashedWords
+from memory.opening import open_engine
 from memory.records import Said
 from memory.scope import Scope
-from memory.service import open_engine
 
 THREADS = 4
 

@@ -13,9 +13,9 @@ from typing_extensions import override
 
 from memory.embed import HashedWords
 from memory.given import Statement
+from memory.opening import open_engine
 from memory.records import Memory
 from memory.scope import Scope, sees
-from memory.service import open_engine
 from tests.fakes.memory_parts import said
 
 SCOPES = [

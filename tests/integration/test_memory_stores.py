@@ -14,9 +14,10 @@ import pytest
 
 from memory.embed import HashedWords
 from memory.errors import StoreBusy
+from memory.opening import open_engine
 from memory.records import Entity, Evidence, Operation
 from memory.scope import Scope
-from memory.service import AsyncMemory, open_engine
+from memory.service import AsyncMemory
 from memory.sparse import terms
 from memory.store.edge import EdgeIndexes
 from tests.fakes.memory_child import THREADS, scope_of, turn

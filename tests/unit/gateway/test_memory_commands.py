@@ -10,7 +10,7 @@ from gateway.memory_commands import memory_commands
 from gateway.places import Places
 from gateway.settings import Memory, Settings
 from memory.embed import HashedWords
-from memory.service import open_engine
+from memory.opening import open_engine
 from memory.store.place import open_ledger
 from memory.store.sqlite import SqliteLedger, SqlLedger
 from tests.fakes.memory_databases import empty

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from memory.embed import HashedWords
-from memory.service import open_engine
+from memory.opening import open_engine
 from tests.unit.gateway.test_memory_commands import told
 from tests.unit.memory.test_calibration import filled
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from typing_extensions import override
 
 from memory.records import Memory
 from memory.store.sqlite import SqlLedger
@@ -137,6 +138,7 @@ async def test_a_turn_that_is_deleted_while_a_model_reads_it_is_in_no_summary(
     house.say(*TURNS)
 
     class Slow(Teller):
+        @override
         async def ask(self, asked: object) -> str:
             house.engine.delete(ALICE, turn(house, TURNS[0]))
             return answer(1, 2)
