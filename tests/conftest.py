@@ -13,7 +13,7 @@ import uvloop
 from hypothesis import settings
 
 from memory.sealed import UNSEALED
-from tests.fakes import memory_databases
+from tests.fakes import memory_databases, postgres
 from tests.fakes.begun import place
 from tests.fakes.sealed import sealer
 
@@ -34,12 +34,31 @@ def pytest_asyncio_loop_factories(
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A ledger's database, on a server that starts with the first test that asks for it; `empty` it first."""
-    with memory_databases.server() as url:
-        if not url:
-            pytest.skip("Postgres is not installed")
+def postgres_server() -> Iterator[postgres.Postgres]:
+    """A server that starts with the first test that asks for it, and is there after each."""
+    if not postgres.program("postgres"):
+        pytest.skip("Postgres is not installed")
+    with postgres.running() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: postgres.Postgres) -> str:
+    """A ledger's database, shared by the tests of a run; `empty` it first."""
+    return postgres_server.make("memory")
+
+
+@pytest.fixture
+def postgres_database(postgres_server: postgres.Postgres) -> Iterator[str]:
+    """An empty database of a test's own."""
+    with postgres_server.database() as url:
         yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def control_url(request: pytest.FixtureRequest) -> str:
+    """`control.url` for records in a file, and for records in an empty database."""
+    return request.getfixturevalue("postgres_database") if request.param == "postgres" else ""
 
 
 @pytest.fixture(params=["sqlite", "sealed", "postgres"])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -13,12 +11,7 @@ from gateway.budgets.records import Budget, Closing, Place, Reservation, by_id
 from gateway.control.budget_accounts import LEASE_US, Ask, act, due, expire, hold, sent, standings
 from gateway.control.database import Database
 from gateway.control.migrate import migrate
-from gateway.control.postgres import Postgres as PostgresDatabase
-from gateway.control.sqlite import Sqlite
-from tests.fakes import postgres
-
-Open = Callable[[], Database]
-"""Returns another connection to the same database."""
+from tests.fakes.control_databases import Open
 
 NOW_US = 1_790_000_000_000_000
 HARD = 10_000
@@ -26,31 +19,6 @@ KEY = Budget(id="key", name="each key", per="key", hard_nano_usd=HARD, soft_nano
 ALL = Budget(id="all", name="all", per="project", hard_nano_usd=4 * HARD, window="total")
 BUDGETS = by_id((KEY, ALL))
 A, P = Place("key", "", "a"), Place("all", "", "p")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres.Postgres]:
-    if not postgres.program("postgres"):
-        pytest.skip("Postgres is not installed")
-    with postgres.running() as started:
-        yield started
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    opened: list[Database] = []
-    if request.param == "postgres":
-        running: postgres.Postgres = request.getfixturevalue("server")
-        url = running.make(f"t{abs(hash(tmp_path))}")
-
-    def another() -> Database:
-        made = PostgresDatabase(url) if request.param == "postgres" else Sqlite(tmp_path / "control.sqlite")
-        opened.append(made)
-        return made
-
-    yield another
-    for database in opened:
-        database.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,42 +11,14 @@ import msgspec
 import psycopg
 import pytest
 
-from gateway.control.database import Database
 from gateway.control.migrate import MigrationError, migrate
 from gateway.control.postgres import Postgres as PostgresDatabase
 from gateway.control.records import Act, Draft, Key, Narrowing, Rules, Secret
 from gateway.control.sql_store import SqlStore
 from gateway.control.sqlite import Sqlite
 from gateway.control.store import ControlAway, ControlStore, KeyEnded, SecretTaken
-from tests.fakes import postgres
-
-Open = Callable[[], Database]
-"""Returns another connection to the same database."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres.Postgres]:
-    if not postgres.program("postgres"):
-        pytest.skip("Postgres is not installed")
-    with postgres.running() as started:
-        yield started
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    opened: list[Database] = []
-    if request.param == "postgres":
-        running: postgres.Postgres = request.getfixturevalue("server")
-        url = running.make(f"t{abs(hash(tmp_path))}")
-
-    def another() -> Database:
-        made = PostgresDatabase(url) if request.param == "postgres" else Sqlite(tmp_path / "control.sqlite")
-        opened.append(made)
-        return made
-
-    yield another
-    for database in opened:
-        database.close()
+from tests.fakes.control_databases import Open
+from tests.fakes.postgres import Postgres
 
 
 @pytest.fixture
@@ -275,18 +246,17 @@ def test_hubs_that_start_at_once_make_the_tables_once(opening: Open) -> None:
     assert [bool(names) for names in sorted(done, key=len)] == [False, False, True]
 
 
-def test_a_server_that_went_away_is_found_again(server: postgres.Postgres) -> None:
-    database = PostgresDatabase(server.make("comes_back"))
+def test_a_server_that_went_away_is_found_again(postgres_server: Postgres, postgres_database: str) -> None:
+    database = PostgresDatabase(postgres_database)
     migrate(database, 1)
     store = SqlStore(database)
     key = made(store)
-    server.stop()
-    with pytest.raises(ControlAway) as away:
-        store.find(key.id, "")
-    assert "\n" not in str(away.value)
-    with pytest.raises(ControlAway):
-        store.position()
-    server.start()
+    with postgres_server.away():
+        with pytest.raises(ControlAway) as away:
+            store.find(key.id, "")
+        assert "\n" not in str(away.value)
+        with pytest.raises(ControlAway):
+            store.position()
     assert store.find(key.id, "") == key
     database.close()
 

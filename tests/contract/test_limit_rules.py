@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,9 @@ from gateway.control.records_thread import RecordsThread
 from gateway.errors import BadRequest, Forbidden
 from gateway.limits.rules import configured
 from gateway.settings import Limit
-from tests.fakes import postgres
 from tests.fakes.keys import HandClock
 
 OWNER, ADMIN = Admin("ada"), Admin("bob", within="p")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres.Postgres]:
-    if not postgres.program("postgres"):
-        pytest.skip("Postgres is not installed")
-    with postgres.running() as started:
-        yield started
 
 
 class House:
@@ -54,12 +45,9 @@ class House:
         return [(line.actor, line.action, line.project, line.details) for line in found]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
-    url = ""
-    if request.param == "postgres":
-        url = request.getfixturevalue("server").make(f"t{abs(hash(tmp_path))}")
-    made = House(tmp_path / "control.sqlite", url)
+@pytest.fixture
+async def house(tmp_path: Path, control_url: str) -> AsyncIterator[House]:
+    made = House(tmp_path / "control.sqlite", control_url)
     yield made
     await made.records.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +13,15 @@ from gateway.control import people_store
 from gateway.control.credentials import sealed_credentials
 from gateway.control.records import Act
 from gateway.settings import Control, Settings
-from tests.fakes import postgres
 from tests.fakes.hub_control import Hub
 
 PASSWORD = "correct horse battery"
 SECRET = "sk-canary-0123456789"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres.Postgres]:
-    if not postgres.program("postgres"):
-        pytest.skip("Postgres is not installed")
-    with postgres.running() as started:
-        yield started
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def hub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Hub]:
-    url = ""
-    if request.param == "postgres":
-        url = request.getfixturevalue("server").make(f"t{abs(hash(tmp_path))}")
-    made = Hub(tmp_path, Settings(control=Control(url=url)))
+@pytest.fixture
+async def hub(tmp_path: Path, control_url: str) -> AsyncIterator[Hub]:
+    made = Hub(tmp_path, Settings(control=Control(url=control_url)))
     yield made
     await made.close()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -12,7 +10,6 @@ from memory.sealed import UNSEALED, Sealer
 from memory.store.connection import Connections
 from memory.store.place import open_ledger
 from memory.store.postgres import SCHEMA
-from tests.fakes import postgres
 
 _KEPT = ("applied", "digest_key")
 
@@ -55,16 +52,6 @@ class Database:
         """Close all of them."""
         for one in self._opened:
             one.close()
-
-
-@contextmanager
-def server() -> Iterator[str]:
-    """Run a Postgres server; return the URL of a database. Empty if none is installed."""
-    if not postgres.program("postgres"):
-        yield ""
-        return
-    with postgres.running() as started:
-        yield started.make("memory")
 
 
 def empty(url: str) -> None:

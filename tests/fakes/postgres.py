@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import shutil
@@ -36,6 +37,7 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
+        self._numbers = itertools.count()
         self._process: subprocess.Popen[bytes] | None = None
         self._user = _unprivileged()
         if self._user is not None:
@@ -78,6 +80,23 @@ class Postgres:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(f'create database "{database}"'.encode())
         return self.url(database)
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Make an empty database, and drop it when the block ends."""
+        name = f"test_{next(self._numbers)}"
+        yield self.make(name)
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f"drop database {name} with (force)".encode())
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Be away until the block ends."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
 
     def _run(self, name: str, *arguments: str) -> None:
         command = [program(name), *arguments]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +13,6 @@ import pytest
 from gateway import people_calls as calls
 from gateway.principal import SCOPES, Principal
 from gateway.settings import Control, Settings
-from tests.fakes import postgres
 from tests.fakes.described import check_described, requests
 from tests.fakes.hub_control import Hub, admin
 
@@ -23,18 +22,9 @@ EXAMPLES = 8
 """Of each operation, as many again of what it does not allow."""
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres.Postgres]:
-    if not postgres.program("postgres"):
-        pytest.skip("Postgres is not installed")
-    with postgres.running() as started:
-        yield started
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def hub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Hub]:
-    url = request.getfixturevalue("server").make("described") if request.param == "postgres" else ""
-    made = Hub(tmp_path, Settings(control=Control(url=url)))
+@pytest.fixture
+async def hub(tmp_path: Path, control_url: str) -> AsyncIterator[Hub]:
+    made = Hub(tmp_path, Settings(control=Control(url=control_url)))
     yield made
     await made.close()
 

@@ -13,9 +13,9 @@ from gateway import cli
 from gateway.control.postgres import Postgres as PostgresDatabase
 from gateway.control.records import Act
 from gateway.control.sql_store import SqlStore
-from tests.fakes import postgres
 from tests.fakes.admin import administer, code, issue, last_seen, say
 from tests.fakes.late_hub import SIGN
+from tests.fakes.postgres import Postgres
 from tests.fakes.tidegate import Tidegate, eventually
 
 SEEN_WITHIN_S = 2.0
@@ -308,25 +308,23 @@ def _content(path: Path) -> bytes:
         return b""
 
 
-@pytest.mark.skipif(not postgres.program("postgres"), reason="Postgres is not installed")
-def test_hosts_that_share_a_database_share_keys_and_outlive_it(tmp_path: Path) -> None:
-    with postgres.running() as server:
-        url = server.make("shared")
-        config = {"control": {"url": url}, "server": {"drain_s": 1}}
-        with Tidegate(tmp_path, config) as house:
-            key_id, secret = issue(house)
-            _, lasting = issue(house, "lasting")
-            eventually(lambda: _calls(house, secret) == "", what="the key to be known")
-            other = SqlStore(PostgresDatabase(url))
-            assert other.revoke(key_id, Act("the hub of another host", 1)) is not None
-            assert last_seen(lambda: say(house, secret).status == 200, for_s=2.2) < SEEN_WITHIN_S
-            other.close()
+def test_hosts_that_share_a_database_share_keys_and_outlive_it(
+    tmp_path: Path, postgres_server: Postgres, postgres_database: str
+) -> None:
+    config = {"control": {"url": postgres_database}, "server": {"drain_s": 1}}
+    with Tidegate(tmp_path, config) as house:
+        key_id, secret = issue(house)
+        _, lasting = issue(house, "lasting")
+        eventually(lambda: _calls(house, secret) == "", what="the key to be known")
+        other = SqlStore(PostgresDatabase(postgres_database))
+        assert other.revoke(key_id, Act("the hub of another host", 1)) is not None
+        assert last_seen(lambda: say(house, secret).status == 200, for_s=2.2) < SEEN_WITHIN_S
+        other.close()
 
-            server.stop()
+        with postgres_server.away():
             status, away = administer(house, "POST", "/api/keys", {"name": "x"})
             assert (status, away["error"]["code"]) == (503, "control_away")
             house.kill("worker")
             eventually(lambda: _calls(house, lasting) == "", what="a worker that never saw the database")
-            server.start()
-            eventually(lambda: administer(house, "GET", "/api/keys")[0] == 200, what="the database's return")
-            assert issue(house, "after")[1]
+        eventually(lambda: administer(house, "GET", "/api/keys")[0] == 200, what="the database's return")
+        assert issue(house, "after")[1]

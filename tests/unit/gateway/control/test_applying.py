@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +11,17 @@ import pytest
 
 from gateway.principal import Principal
 from gateway.settings import Budget, Control, Limit, Settings
-from tests.fakes import postgres
 from tests.fakes.hub_control import Hub, admin
 
 HASH = hashlib.sha256(b"x").hexdigest()
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres.Postgres]:
-    if not postgres.program("postgres"):
-        pytest.skip("Postgres is not installed")
-    with postgres.running() as started:
-        yield started
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def hub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Hub]:
-    url = ""
-    if request.param == "postgres":
-        url = request.getfixturevalue("server").make(f"t{abs(hash(tmp_path))}")
+@pytest.fixture
+async def hub(tmp_path: Path, control_url: str) -> AsyncIterator[Hub]:
     settings = Settings(
-        control=Control(url=url), limits={"file": Limit(rpm=1)}, budgets={"file": Budget(hard_usd="1")}
+        control=Control(url=control_url),
+        limits={"file": Limit(rpm=1)},
+        budgets={"file": Budget(hard_usd="1")},
     )
     made = Hub(tmp_path, settings)
     yield made

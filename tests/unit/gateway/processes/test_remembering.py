@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -23,7 +23,7 @@ from memory.records import Captured
 from memory.sealed import UNSEALED, Sealer
 from telemetry.metrics import Registry
 from telemetry.records import Payload
-from tests.fakes import postgres
+from tests.fakes.postgres import Postgres
 from tests.fakes.provider import Provider
 from tests.fakes.remembered import Embeddings
 from tests.fakes.sealed import sealer
@@ -60,14 +60,6 @@ async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
         made = Parts(tmp_path / "memory", provider)
         yield made
         await made.close()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres.Postgres]:
-    if not postgres.program("postgres"):
-        pytest.skip("Postgres is not installed")
-    with postgres.running() as started:
-        yield started
 
 
 class Failing(Memories):
@@ -171,22 +163,21 @@ async def test_a_folder_that_is_taken_is_tried_again_until_it_is_free(parts: Par
 
 
 async def test_with_its_ledger_away_calls_go_on_without_and_the_capture_comes_again(
-    tmp_path: Path, server: postgres.Postgres
+    tmp_path: Path, postgres_server: Postgres, postgres_database: str
 ) -> None:
     async with Provider(Embeddings()) as provider:
-        parts = Parts(tmp_path, provider, server.url())
+        parts = Parts(tmp_path, provider, postgres_database)
         remembering = parts.make()
         await remembering.open()
 
-        await asyncio.to_thread(server.stop)
-        assert await remembering.capture(said("alice")) == 503
-        with pytest.raises(CallFailed) as failed:
-            await remembering.handlers[RECALL](QUESTION)
-        assert failed.value.code == "ledger_unavailable"
-        await remembering.look()
-        assert remembering.health()["error"] == "LedgerAway"
+        with postgres_server.away():
+            assert await remembering.capture(said("alice")) == 503
+            with pytest.raises(CallFailed) as failed:
+                await remembering.handlers[RECALL](QUESTION)
+            assert failed.value.code == "ledger_unavailable"
+            await remembering.look()
+            assert remembering.health()["error"] == "LedgerAway"
 
-        await asyncio.to_thread(server.start)
         statuses = [503]
         while statuses[-1] == 503 and len(statuses) < 200:
             await asyncio.sleep(0.05)

@@ -18,29 +18,25 @@ from memory.records import Said
 from memory.store.place import shared_key
 from memory.store.postgres import PostgresConnections
 from memory.store.sqlite import SqlLedger
-from tests.fakes import postgres
 from tests.fakes.memory_databases import empty
 from tests.fakes.memory_parts import ALICE, BOB, KEY, SetClock, draft, turns
 from tests.fakes.memory_store import IndexInMemory, shelf_of
+from tests.fakes.postgres import Postgres
 from tests.fakes.tidegate import free_port
 
 INSERT = """INSERT INTO scopes (project, environment, "user", agent, run) VALUES ('p', 'e', 'u', '', '')"""
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[postgres.Postgres]:
-    if not postgres.program("postgres"):
-        pytest.skip("Postgres is not installed")
-    with postgres.running() as started:
-        started.make("memory")
-        yield started
+def database(postgres_server: Postgres) -> Iterator[str]:
+    with postgres_server.database() as made:
+        yield made
 
 
 @pytest.fixture
-def url(server: postgres.Postgres) -> str:
-    found = server.url("memory")
-    empty(found)
-    return found
+def url(database: str) -> str:
+    empty(database)
+    return database
 
 
 @pytest.fixture
@@ -149,7 +145,7 @@ def test_a_server_that_is_not_there_is_a_clear_fault() -> None:
 
 
 def test_a_server_that_comes_back_is_used_again_and_nothing_is_lost(
-    server: postgres.Postgres, connections: PostgresConnections
+    postgres_server: Postgres, connections: PostgresConnections
 ) -> None:
     clock = SetClock()
     ledger = SqlLedger(connections, key=KEY, clock=clock)
@@ -164,8 +160,7 @@ def test_a_server_that_comes_back_is_used_again_and_nothing_is_lost(
     )
     assert engine.recall(ALICE, "bicycle", budget=500).status == "empty"
 
-    server.stop()
-    try:
+    with postgres_server.away():
         began = time.monotonic()
         found = engine.recall(ALICE, "bicycle", budget=500)
         assert (found.status, found.reason) == ("error", "ledger_unavailable")
@@ -173,8 +168,6 @@ def test_a_server_that_comes_back_is_used_again_and_nothing_is_lost(
             with pytest.raises(LedgerAway):
                 engine.capture([said])
         assert time.monotonic() - began < 2
-    finally:
-        server.start()
 
     deadline = time.monotonic() + 10
     while engine.recall(ALICE, "bicycle", budget=500).status == "error":
