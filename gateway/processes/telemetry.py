@@ -37,9 +37,10 @@ from gateway.processes.log import log_to_stderr
 from gateway.processes.own_seals import seals_of
 from gateway.processes.serving import http_config, serve
 from gateway.processes.unix_http import ask
+from gateway.processes.without_pandas import do_without_pandas
 from gateway.settings import Settings
 from gateway.wire.preview import preview
-from telemetry.api import build
+from telemetry.api import add_routes, build
 from telemetry.collector import Collector, Pipe, Status
 from telemetry.delivery import StoreConsumer
 from telemetry.follower import Follower
@@ -82,6 +83,7 @@ logger = logging.getLogger(__name__)
 def main(seat: Seat) -> int:
     """Be the telemetry process until SIGTERM."""
     die_with_parent(seat, grace_s=GRACE_S)
+    do_without_pandas()
     log_to_stderr("telemetry")
     os.nice(NICE)
     for chatty in ("urllib3", "clickhouse_connect"):  # what they warn of reaches us as an exception as well
@@ -111,8 +113,11 @@ def main(seat: Seat) -> int:
 async def _live(seat: Seat, ledger: Ledger, intake: Intake, settings: Settings) -> None:
     ledger.start()
     app = application(ledger, seat.places)
-    app.include_router(ingest_api.router(intake, max_body_bytes=settings.server.max_body_mb * _MB))
-    app.include_router(logs_api.router(ledger.store, now_us=SystemClock().now_us))
+    add_routes(
+        app,
+        ingest_api.router(intake, max_body_bytes=settings.server.max_body_mb * _MB),
+        logs_api.router(ledger.store, now_us=SystemClock().now_us),
+    )
     config = http_config(app, drain_s=DRAIN_S, behind_worker=True, ws="auto", lifespan="on")
     await serve(config, [listener(seat.listen_fd)], on_ready=lambda: say_ready(seat))
 
@@ -352,8 +357,7 @@ def application(ledger: Ledger, places: Places) -> FastAPI:
     reading = reading_of(places.hub)
     app = build(ledger.store, now_us=SystemClock().now_us, version=version("tidegate"), reading=reading)
     app.state.keeper = ledger.keeper
-    app.include_router(routes.router)
-    app.include_router(routes.people)
+    add_routes(app, routes.router, routes.people)
     app.add_middleware(Pages, store=ledger.store, now_us=SystemClock().now_us, reading=reading)
     registry = metrics_of(ledger)
 

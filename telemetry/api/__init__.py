@@ -4,8 +4,8 @@ Served on a private socket behind the workers, which say in `x-tidegate-principa
 without that header nobody is answered.
 """
 
-from telemetry.api.application import build
+from telemetry.api.application import add_routes, build
 from telemetry.api.asking import open_questions, scope
 from telemetry.api.errors import error_answer, refusal_of
 
-__all__ = ["build", "error_answer", "open_questions", "refusal_of", "scope"]
+__all__ = ["add_routes", "build", "error_answer", "open_questions", "refusal_of", "scope"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Query, Request, params
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.routing import APIRoute
 
 from telemetry.answers import Refusal
 from telemetry.questions import Questions, Scope
@@ -43,9 +45,10 @@ def open_questions(store: Callable[[], Store | None]) -> Questions:
 
 def nothing_unknown(request: Request, _who: Scoped) -> None:
     """Raise Refusal for a parameter that the route does not have: a filter misspelt would be no filter."""
-    route: Any = request.scope["route"]
-    told = request.app.openapi()["paths"][route.path_format]["get"].get("parameters", [])
-    known = [one["name"] for one in told if one["in"] == "query"]
+    route: APIRoute = request.scope["route"]
+    known = [
+        one.alias for one in get_flat_params(route.dependant) if isinstance(one.field_info, params.Query)
+    ]
     properties = any(name.startswith(PROPERTY) for name in known)
     for name in request.query_params:
         if name in known or (properties and name.startswith(PROPERTY) and name != PROPERTY):

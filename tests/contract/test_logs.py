@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,37 +19,17 @@ from telemetry.questions import Scope
 from telemetry.records import Cost, Request
 from telemetry.rows import PAYLOADS, SPANS, Row, begin, row_of
 from telemetry.store.base import Store
-from telemetry.store.embedded import open_folder
-from telemetry.store.server import open_server
-from tests.fakes.ledger import BASE_US, outcome, payload, settled, start_front
+from tests.fakes.ledger import BASE_US, outcome, payload, settled
 
 NOW_US = BASE_US + 3_600_000_000
 SCOPE = Scope("p1", "prod")
 COUNT = 12
 
 
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    store = open_folder(tmp_path_factory.mktemp("chdb") / "clickhouse")
-    _fill(store)
-    yield store
-    store.close()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    process, port = start_front(tmp_path_factory.mktemp("front") / "clickhouse")
-    store = open_server(f"http://127.0.0.1:{port}/tidegate_test")
-    _fill(store)
-    yield store
-    store.close()
-    process.kill()
-    process.wait()
-
-
-@pytest.fixture(params=["embedded", "server"])
+@pytest.fixture(scope="module", params=["embedded", "server"])
 def store(request: pytest.FixtureRequest) -> Store:
     chosen: Store = request.getfixturevalue(request.param)
+    _fill(chosen)
     return chosen
 
 

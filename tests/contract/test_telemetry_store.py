@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,36 +17,8 @@ from telemetry.questions.scope import Range, Scope
 from telemetry.records import Attempt, Cost, Frame, Injection, Request
 from telemetry.rows import PAYLOADS, SPANS, Row, begin, row_of
 from telemetry.store.base import Block, Store, StoreAway, StoreRefused, TooExpensive
-from telemetry.store.embedded import open_folder
 from telemetry.store.server import open_server
 from tests.fakes.ledger import BASE_US, outcome, payload, settled, start_front
-
-
-# chDB opens one folder per process: the embedded store is shared by this module's tests, each in tables of
-# its own or with calls of its own.
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    folder = tmp_path_factory.mktemp("chdb") / "clickhouse"
-    store = open_folder(folder)
-    yield store
-    store.close()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    process, port = start_front(tmp_path_factory.mktemp("front") / "clickhouse")
-    store = open_server(f"http://127.0.0.1:{port}/tidegate_test")
-    yield store
-    store.close()
-    process.kill()
-    process.wait()
-
-
-@pytest.fixture(params=["embedded", "server"])
-def store(request: pytest.FixtureRequest) -> Store:
-    chosen: Store = request.getfixturevalue(request.param)
-    migrate(chosen)
-    return chosen
 
 
 def row(frame: Frame) -> Row:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,6 @@ from telemetry.questions.scope import Scope
 from telemetry.records import Cost, Injection, Request, Settled, Usage
 from telemetry.rows import PAYLOADS, SPANS, begin, row_of
 from telemetry.store.base import Block, Store, StoreAway
-from telemetry.store.embedded import open_folder
-from telemetry.store.server import open_server
 from telemetry.upkeep import verify
 from telemetry.upkeep.erase import StoreEraser
 from telemetry.upkeep.forgotten import Person
@@ -31,33 +28,9 @@ from telemetry.upkeep.rerate import Priceable, Rerating, corrections_of, repair
 from telemetry.upkeep.retention import Dropped, Keep, Retention
 from telemetry.upkeep.settling import SettlingLedger
 from telemetry.upkeep.verify import of_ledger, today
-from tests.fakes.ledger import BASE_US, SegmentWriter, call, outcome, payload, settled, start_front
+from tests.fakes.ledger import BASE_US, SegmentWriter, call, outcome, payload, settled
 
 DAY_US = 86_400_000_000
-
-
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    store = open_folder(tmp_path_factory.mktemp("chdb") / "clickhouse")
-    yield store
-    store.close()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    process, port = start_front(tmp_path_factory.mktemp("front") / "clickhouse")
-    store = open_server(f"http://127.0.0.1:{port}/tidegate_test")
-    yield store
-    store.close()
-    process.kill()
-    process.wait()
-
-
-@pytest.fixture(params=["embedded", "server"])
-def store(request: pytest.FixtureRequest) -> Store:
-    chosen: Store = request.getfixturevalue(request.param)
-    migrate(chosen)
-    return chosen
 
 
 class Ledger:

@@ -9,12 +9,15 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from telemetry import segments
+from telemetry.migrate import migrate
 from telemetry.records import (
     Answer,
     Attempt,
@@ -28,6 +31,8 @@ from telemetry.records import (
     Settled,
     Usage,
 )
+from telemetry.store.base import Store
+from telemetry.store.server import open_server
 
 BASE_US = time.time_ns() // 1000 // 3_600_000_000 * 3_600_000_000
 """Full hour just gone: payloads far in the past would be dropped by the engine itself."""
@@ -169,3 +174,22 @@ def start_front(folder: Path, port: int = 0) -> tuple[subprocess.Popen[str], int
     assert line, "the front did not start"
     process.stdout.close()
     return process, int(line)
+
+
+@contextmanager
+def front(folder: Path) -> Iterator[str]:
+    """Run a ClickHouse over `folder` until the block ends; give the URL of its database."""
+    process, port = start_front(folder)
+    try:
+        yield f"http://127.0.0.1:{port}/tidegate"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[Store]:
+    """Give a ledger with its tables on such a server."""
+    with front(folder) as url, closing(open_server(url)) as store:
+        migrate(store)
+        yield store

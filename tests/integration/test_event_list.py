@@ -10,12 +10,10 @@ import pytest
 from telemetry.collector import Pipe
 from telemetry.delivery import StoreConsumer
 from telemetry.follower import Follower
-from telemetry.migrate import migrate
 from telemetry.questions import EventFilters, Questions, Scope
 from telemetry.records import Request
 from telemetry.store.base import Store
-from telemetry.store.server import open_server
-from tests.fakes.ledger import BASE_US, SegmentWriter, outcome, payload, settled, start_front
+from tests.fakes.ledger import BASE_US, SegmentWriter, outcome, payload, served, settled
 
 P1 = Scope(project="p1", environment="prod")
 EVERYONE = Scope(open=True)
@@ -30,30 +28,27 @@ def now_us() -> int:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Twelve events of two calls each, their calls interleaved; an old one, a failed one, one of p2."""
-    process, port = start_front(tmp_path_factory.mktemp("front") / "clickhouse")
-    store = open_server(f"http://127.0.0.1:{port}/tidegate")
-    migrate(store)
-    journal = tmp_path_factory.mktemp("journal")
-    writer = SegmentWriter(journal, "w1")
-    for number in range(24):
-        writer.write(settled(number, event_id=f"e{number % 12:02}", user_id="u1", thread_id="t1"))
-    failed = outcome(status="error", http_status=503, error_message="Engine OVERLOADED", usage_source="none")
-    writer.write(settled(30, how=failed, event_id="bad", user_id="u2", thread_id="t2", model="other"))
-    writer.write(settled(31, event_id="bad", user_id="u3", thread_id="t2"))
-    writer.write(settled(40, event_id="e00", project="p2", user_id="stranger"))
-    writer.write(settled(50, started_at_us=BASE_US - 40 * 24 * HOUR_US, event_id="old", user_id="u4"))
-    body = b'{"messages":[{"role":"user","content":"where is the harbour"}]}'
-    writer.write(Request(payload(60, body)), settled(60, event_id="asked", user_id="u5"))
-    writer.die()
-    follower = Follower("store", journal, now_us=now_us)
-    consumer = StoreConsumer(store, journal / "dead", origin="here", now_us=now_us)
-    pipe = Pipe(follower, consumer, now_us=now_us)
-    while pipe.step():
-        pass
-    yield store
-    store.close()
-    process.kill()
-    process.wait()
+    with served(tmp_path_factory.mktemp("front") / "clickhouse") as store:
+        journal = tmp_path_factory.mktemp("journal")
+        writer = SegmentWriter(journal, "w1")
+        for number in range(24):
+            writer.write(settled(number, event_id=f"e{number % 12:02}", user_id="u1", thread_id="t1"))
+        failed = outcome(
+            status="error", http_status=503, error_message="Engine OVERLOADED", usage_source="none"
+        )
+        writer.write(settled(30, how=failed, event_id="bad", user_id="u2", thread_id="t2", model="other"))
+        writer.write(settled(31, event_id="bad", user_id="u3", thread_id="t2"))
+        writer.write(settled(40, event_id="e00", project="p2", user_id="stranger"))
+        writer.write(settled(50, started_at_us=BASE_US - 40 * 24 * HOUR_US, event_id="old", user_id="u4"))
+        body = b'{"messages":[{"role":"user","content":"where is the harbour"}]}'
+        writer.write(Request(payload(60, body)), settled(60, event_id="asked", user_id="u5"))
+        writer.die()
+        follower = Follower("store", journal, now_us=now_us)
+        consumer = StoreConsumer(store, journal / "dead", origin="here", now_us=now_us)
+        pipe = Pipe(follower, consumer, now_us=now_us)
+        while pipe.step():
+            pass
+        yield store
 
 
 def ids(store: Store, scope: Scope = P1, *, limit: int = 100, filters: EventFilters = ALL_CALLS) -> list[str]:

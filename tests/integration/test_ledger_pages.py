@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from telemetry.store.server import open_server
 from telemetry.upkeep.messages import Order
 from telemetry.upkeep.rerate import Rerating, repair
 from tests.fakes.browser import CHROMIUM, Visit, chromium, rows, visit
-from tests.fakes.ledger import BASE_US, call, outcome, payload, start_front
+from tests.fakes.ledger import BASE_US, call, front, outcome, payload
 from tests.fakes.seeded import DAY_US, Made, fill, groups, make, moment, settled, sums
 from tests.fakes.tidegate import Tidegate, eventually, free_port
 
@@ -85,29 +86,31 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, int]]:
-    front, port = start_front(tmp_path_factory.mktemp("front") / "clickhouse")
-    store = open_server(f"http://127.0.0.1:{port}/tidegate")
-    migrate(store)
-    abroad = [*make(80, environment="test"), *make(80, project="p2")]
-    frames: list[Frame] = settled([*SEEDED, *abroad, RICH, LOG])
-    frames += [Opened(one.call) for one in CUT]
-    frames += [Request(payload(900_001, SAID, started_at_us=BASE_US)), Answer(payload(900_001, b"{}"))]
-    fill(store, tmp_path_factory.mktemp("journal"), frames)
-    order = Order(from_us=BASE_US, to_us=NOW_US, model="rare", reason="the list was wrong")
-    price = Cost(REPRICED, {"output_text": REPRICED}, "azure/rare", "prices-2")
-    Rerating(store, "here", lambda _: price, now_us=lambda: NOW_US).run(order)
-    repair(store, "here")
-    yield store, port
-    store.close()
-    front.kill()
-    front.wait()
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with front(tmp_path_factory.mktemp("front") / "clickhouse") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def house(store: tuple[Store, int], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tidegate]:
+def store(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with closing(open_server(url)) as store:
+        migrate(store)
+        abroad = [*make(80, environment="test"), *make(80, project="p2")]
+        frames: list[Frame] = settled([*SEEDED, *abroad, RICH, LOG])
+        frames += [Opened(one.call) for one in CUT]
+        frames += [Request(payload(900_001, SAID, started_at_us=BASE_US)), Answer(payload(900_001, b"{}"))]
+        fill(store, tmp_path_factory.mktemp("journal"), frames)
+        order = Order(from_us=BASE_US, to_us=NOW_US, model="rare", reason="the list was wrong")
+        price = Cost(REPRICED, {"output_text": REPRICED}, "azure/rare", "prices-2")
+        Rerating(store, "here", lambda _: price, now_us=lambda: NOW_US).run(order)
+        repair(store, "here")
+        yield store
+
+
+@pytest.fixture(scope="module")
+def house(url: str, store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tidegate]:
     keys = [{"name": "red", "project": "p1", "hash": hashlib.sha256(KEY.encode()).hexdigest()}]
-    settings = {"clickhouse": {"url": f"http://127.0.0.1:{store[1]}/tidegate"}, "keys": keys}
+    settings = {"clickhouse": {"url": url}, "keys": keys}
     with Tidegate(tmp_path_factory.mktemp("house"), settings) as gateway:
         bearer = {"authorization": f"Bearer {KEY}"}
         eventually(lambda: gateway.get("/api/calls", bearer).status == 200, what="the ledger")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 from telemetry.migrate import MIGRATIONS, migrate
 from telemetry.records import Cost, Usage
 from telemetry.rows import SPANS, begin, row_of
 from telemetry.store.server import open_server
-from tests.fakes.ledger import outcome, settled, start_front
+from tests.fakes.ledger import front, outcome, settled
 
 SUMS = (
     "SELECT sum(calls) AS calls, sum(output_image) AS pictures, sum(web_searches) AS searches, "
@@ -22,9 +23,7 @@ def test_it_gets_their_columns_and_the_rollup_sums_them(tmp_path: Path) -> None:
     before.mkdir()
     for path in MIGRATIONS.glob("000[1-5]*.sql"):
         shutil.copy(path, before)
-    process, port = start_front(tmp_path / "clickhouse")
-    store = open_server(f"http://127.0.0.1:{port}/tidegate_test")
-    try:
+    with front(tmp_path / "clickhouse") as url, closing(open_server(url)) as store:
         migrate(store, before)
         store.command(
             "INSERT INTO spans (project, call_id, started_at, cost_nano_usd) VALUES ('p', 'old', now64(6), 4)"
@@ -42,7 +41,3 @@ def test_it_gets_their_columns_and_the_rollup_sums_them(tmp_path: Path) -> None:
         assert rollup == {"calls": 4, "pictures": 3870, "searches": 6, "saved": 21, "cost": 19}
         tiers = store.query("SELECT DISTINCT service_tier AS tier FROM spans ORDER BY tier", {})
         assert tiers == [{"tier": ""}, {"tier": "flex"}]
-    finally:
-        store.close()
-        process.kill()
-        process.wait()

@@ -17,11 +17,9 @@ from telemetry.api import build
 from telemetry.collector import Pipe
 from telemetry.delivery import StoreConsumer
 from telemetry.follower import Follower
-from telemetry.migrate import migrate
 from telemetry.records import Answer, Attempt, Cost, Injection, Opened, Request
 from telemetry.store.base import Parameter, Row, Store, StoreAway, TooExpensive
-from telemetry.store.server import open_server
-from tests.fakes.ledger import BASE_US, SegmentWriter, call, outcome, payload, settled, start_front, whole
+from tests.fakes.ledger import BASE_US, SegmentWriter, call, outcome, payload, served, settled, whole
 from tests.fakes.memory_ledger import MemoryLedger
 
 TODAY = datetime.fromtimestamp(BASE_US / 1e6, UTC).date()
@@ -78,14 +76,9 @@ def fill(store: Store, journal: Path) -> None:
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    process, port = start_front(tmp_path_factory.mktemp("front") / "clickhouse")
-    store = open_server(f"http://127.0.0.1:{port}/tidegate")
-    migrate(store)
-    fill(store, tmp_path_factory.mktemp("journal"))
-    yield store
-    store.close()
-    process.kill()
-    process.wait()
+    with served(tmp_path_factory.mktemp("front") / "clickhouse") as store:
+        fill(store, tmp_path_factory.mktemp("journal"))
+        yield store
 
 
 def client_of(

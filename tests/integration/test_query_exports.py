@@ -23,13 +23,11 @@ from starlette.testclient import TestClient
 from typing_extensions import override
 
 from telemetry.api import build
-from telemetry.migrate import migrate
 from telemetry.questions import Questions, Range, Scope, exports
 from telemetry.questions.exports import CALL_COLUMNS
 from telemetry.records import Answer, Request
 from telemetry.store.base import Parameter, Row, Store, StoreAway
-from telemetry.store.server import open_server
-from tests.fakes.ledger import BASE_US, call, outcome, payload, settled, start_front
+from tests.fakes.ledger import BASE_US, call, outcome, payload, served, settled
 from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.seeded import KEYS, Made, fill, groups, make, moment, sums
 from tests.fakes.seeded import settled as frames_of
@@ -72,15 +70,10 @@ def _escape(found: re.Match[str]) -> str:
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    process, port = start_front(tmp_path_factory.mktemp("front") / "clickhouse")
-    store = open_server(f"http://127.0.0.1:{port}/tidegate")
-    migrate(store)
-    talks = [settled(60_000 + n, user_id=f"s{n % 4}", environment="talk") for n in range(len(TEXTS))]
-    fill(store, tmp_path_factory.mktemp("journal"), [*frames_of(CALLS), *talks, *frames_with_words()])
-    yield store
-    store.close()
-    process.kill()
-    process.wait()
+    with served(tmp_path_factory.mktemp("front") / "clickhouse") as store:
+        talks = [settled(60_000 + n, user_id=f"s{n % 4}", environment="talk") for n in range(len(TEXTS))]
+        fill(store, tmp_path_factory.mktemp("journal"), [*frames_of(CALLS), *talks, *frames_with_words()])
+        yield store
 
 
 @pytest.fixture(scope="module")
@@ -268,10 +261,7 @@ def test_a_page_of_a_file_is_all_that_is_in_memory(ledger: Store, monkeypatch: p
 
 
 def test_lists_sums_and_files_have_the_newest_cost(tmp_path_factory: pytest.TempPathFactory) -> None:
-    process, port = start_front(tmp_path_factory.mktemp("front") / "clickhouse")
-    store = open_server(f"http://127.0.0.1:{port}/tidegate")
-    try:
-        migrate(store)
+    with served(tmp_path_factory.mktemp("front") / "clickhouse") as store:
         made = [one for one in make(120) if one.outcome.attempts]
         fill(store, tmp_path_factory.mktemp("journal"), frames_of(made))
         corrected = {
@@ -303,10 +293,6 @@ def test_lists_sums_and_files_have_the_newest_cost(tmp_path_factory: pytest.Temp
         assert sum(told["cost_nano_usd"] or 0 for told in event["calls"]) == total
         alone = ask(client, f"/api/calls/{one.call.call_id}")
         assert alone["cost_nano_usd"] == corrected[one.call.call_id]
-    finally:
-        store.close()
-        process.kill()
-        process.wait()
 
 
 def _correct(store: Store, one: Made, cost: int, *, first: bool) -> None:

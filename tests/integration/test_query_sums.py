@@ -14,10 +14,8 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from telemetry.api import build
-from telemetry.migrate import migrate
 from telemetry.store.base import Store
-from telemetry.store.server import open_server
-from tests.fakes.ledger import BASE_US, start_front
+from tests.fakes.ledger import BASE_US, served
 from tests.fakes.seeded import DAY_US, FILTERS, KEYS, Made, fill, groups, make, moment, settled, sums
 
 HOME = make(320)
@@ -28,14 +26,9 @@ LAST_MONTH = moment(BASE_US - 20 * DAY_US).date().isoformat()
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    process, port = start_front(tmp_path_factory.mktemp("front") / "clickhouse")
-    store = open_server(f"http://127.0.0.1:{port}/tidegate")
-    migrate(store)
-    fill(store, tmp_path_factory.mktemp("journal"), settled([*HOME, *ABROAD]))
-    yield store
-    store.close()
-    process.kill()
-    process.wait()
+    with served(tmp_path_factory.mktemp("front") / "clickhouse") as store:
+        fill(store, tmp_path_factory.mktemp("journal"), settled([*HOME, *ABROAD]))
+        yield store
 
 
 def client_of(
