@@ -75,7 +75,7 @@ def name_of(model: str) -> str:
 
 def load(name: str) -> Encoding | None:
     """Read a vocabulary from litellm's files; None if they are not there. Blocks."""
-    import tiktoken  # noqa: PLC0415 - only installations with hard budgets need it
+    import tiktoken  # noqa: PLC0415 - only installations with budgets need it
 
     folder = _folder()
     if folder is None or not (folder / _FILES[name]).is_file():

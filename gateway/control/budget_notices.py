@@ -16,7 +16,7 @@ import msgspec
 from gateway.budgets.records import Budget
 from gateway.clock import Clock
 from gateway.control.budget_accounts import Due, due, sent
-from gateway.control.budgets import read
+from gateway.control.budgets import TABLE
 from gateway.control.migrate import MigrationError
 from gateway.control.records_thread import RecordsThread
 from gateway.control.store import ControlAway
@@ -63,7 +63,7 @@ class Notices:
             found = await self._records.query(lambda database: due(database, now_us))
             if not found:
                 return
-            budgets = {**self._configured, **{one.id: one for one in await self._records.query(read)}}
+            budgets = {**self._configured, **{one.id: one for one in await self._records.query(TABLE.read)}}
             for one in found:
                 await self._tell(one, budgets.get(one.key.budget))
         except (ControlAway, MigrationError) as error:

@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Any
 
 import msgspec
 
@@ -26,6 +25,7 @@ from gateway.control.words import (
     ProjectList,
     Rotation,
     audit_answer,
+    given,
     issued,
     key_answer,
     microseconds,
@@ -73,6 +73,15 @@ class Admin(msgspec.Struct, frozen=True):
     name: str
     within: str = ""
 
+    def act(self, at_us: int) -> Act:
+        """Return what they do now, as the audit log tells it."""
+        return Act(actor=self.name, at_us=at_us, within=self.within)
+
+    def check_project(self, project: str, *, param: str = "project") -> None:
+        """Raise Forbidden for a project that they may not touch."""
+        if self.within and project != self.within:
+            raise Forbidden(f"this key administrates the project {self.within!r} alone", param=param)
+
 
 class Keys:
     """`told` is awaited after each change: then every worker has heard, or will as soon as it can."""
@@ -94,8 +103,7 @@ class Keys:
 
     async def create(self, wanted: NewKey, admin: Admin, *, person: str = "") -> IssuedKey:
         """Make a key; the answer is the only place where its secret ever stands. `person`: it is their own."""
-        if admin.within and wanted.project != admin.within:
-            raise Forbidden(f"this key administrates the project {admin.within!r} alone", param="project")
+        admin.check_project(wanted.project)
         for field in ("name", "project", "environment", "owner", "team"):
             check_text(field, getattr(wanted, field))
         now_us = self._clock.now_us()
@@ -112,7 +120,7 @@ class Keys:
         )
         self._check(draft.rules, admin)
         text, secret = self._secret(now_us, wanted.hash)
-        act = _act(admin, now_us)
+        act = admin.act(now_us)
         try:
             key = await self._records.do(lambda store: store.create(draft, secret, act))
         except SecretTaken as error:
@@ -122,14 +130,14 @@ class Keys:
 
     async def change(self, key_id: str, patch: KeyPatch, admin: Admin) -> KeyAnswer:
         """Write what shall be different."""
-        given = {field: value for field, value in _fields(patch).items() if value is not msgspec.UNSET}
+        fields = given(patch)
         for field in ("name", "owner", "team"):
-            check_text(field, given.get(field, "-"))
+            check_text(field, fields.get(field, "-"))
         now_us = self._clock.now_us()
-        if "expires_at" in given:
-            given["expires_us"] = self._expiry(patch.expires_at, now_us)
-        told = {field: value for field, value in given.items() if field in _CHANGEABLE}
-        ruled = {field: value for field, value in given.items() if field in _RULES}
+        if "expires_at" in fields:
+            fields["expires_us"] = self._expiry(patch.expires_at, now_us)
+        told = {field: value for field, value in fields.items() if field in _CHANGEABLE}
+        ruled = {field: value for field, value in fields.items() if field in _RULES}
 
         def decide(key: Key) -> Key:
             _check_reach(key, admin)
@@ -137,7 +145,7 @@ class Keys:
             self._check(rules, admin)
             return msgspec.structs.replace(key, rules=rules, **told)
 
-        act = _act(admin, now_us)
+        act = admin.act(now_us)
         return key_answer(
             await self._changed(key_id, lambda store: store.change(key_id, decide, act)), now_us
         )
@@ -150,7 +158,7 @@ class Keys:
         if 0 < before.expires_us <= now_us:
             raise KeyGone("this key has expired: change expires_at first", param="id")
         text, secret = self._secret(now_us, rotation.hash)
-        act, until_us = _act(admin, now_us), now_us + rotation.overlap_s * 1_000_000
+        act, until_us = admin.act(now_us), now_us + rotation.overlap_s * 1_000_000
         after = await self._changed(key_id, lambda store: store.rotate(key_id, secret, until_us, act))
         return issued(after, text, now_us)
 
@@ -158,7 +166,7 @@ class Keys:
         """End the key at once, and for good."""
         _check_reach(await self._find(key_id, admin), admin)
         now_us = self._clock.now_us()
-        act = _act(admin, now_us)
+        act = admin.act(now_us)
         return key_answer(await self._changed(key_id, lambda store: store.revoke(key_id, act)), now_us)
 
     async def get(self, key_id: str, admin: Admin) -> KeyAnswer:
@@ -273,10 +281,6 @@ def _taken() -> KeyTaken:
     return KeyTaken("hash: a key of this secret is there already, or was: make another secret", param="hash")
 
 
-def _fields(patch: KeyPatch) -> dict[str, Any]:
-    return {name: getattr(patch, name) for name in patch.__struct_fields__}
-
-
 def _check_reach(key: Key, admin: Admin) -> None:
     """Raise Forbidden for a key that may do more than this admin."""
     if admin.within and "owner" in key.rules.scopes:
@@ -298,10 +302,6 @@ def check_text(field: str, text: object) -> None:
 def _new_id(now_us: int) -> str:
     """Return an id that sorts by its moment: 12 digits of milliseconds, 8 random ones."""
     return f"key_{now_us // 1000:012x}{secrets.token_hex(4)}"
-
-
-def _act(admin: Admin, now_us: int) -> Act:
-    return Act(actor=admin.name, at_us=now_us, within=admin.within)
 
 
 def _unknown(key_id: str) -> UnknownKey:

@@ -24,7 +24,6 @@ from gateway.control.people_words import (
     PersonPatch,
     person_answer,
 )
-from gateway.control.records import Act
 from gateway.control.records_thread import Records
 from gateway.control.store import ControlAway
 from gateway.errors import BadRequest, Forbidden, GatewayError
@@ -81,7 +80,7 @@ class People:
             created_us=now_us,
             project=people_store.home(wanted.roles),
         )
-        act = Act(admin.name, now_us, admin.within)
+        act = admin.act(now_us)
         made = await self._records.query(lambda database: people_store.add(database, person, act))
         if made is None:
             raise AddressTaken(f"{person.email} signs in already: change that user", param="email")
@@ -218,7 +217,7 @@ class People:
     ) -> Person:
         if not self._records.there:
             raise _unknown(key)
-        act = Act(admin.name, now_us, admin.within)
+        act = admin.act(now_us)
         after = await self._records.query(
             lambda database: people_store.change(database, key.lower(), decide, act)
         )
@@ -241,8 +240,8 @@ def _check_roles(before: dict[str, Role], after: dict[str, Role], admin: Admin) 
         raise BadRequest("roles: a service does not sign in: make a key for it", param="roles")
     for project in before.keys() | after.keys():
         check_text("roles", project)
-        if before.get(project) != after.get(project) and admin.within not in ("", project):
-            raise Forbidden(f"this key administrates the project {admin.within!r} alone", param="roles")
+        if before.get(project) != after.get(project):
+            admin.check_project(project, param="roles")
 
 
 def _check_reach(person: Person, admin: Admin) -> None:

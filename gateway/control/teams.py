@@ -16,7 +16,7 @@ from gateway.control.records import Act
 from gateway.control.records_thread import Records
 from gateway.control.sql_store import found_place
 from gateway.control.words import ProjectAnswer, project_answer
-from gateway.errors import BadRequest, Forbidden, GatewayError
+from gateway.errors import BadRequest, GatewayError
 
 _TEAMS = (
     "select t.project, t.name, t.created_us, coalesce(p.email, '') from teams t"
@@ -135,13 +135,12 @@ class Teams:
         return project_answer(made)
 
     def _act(self, admin: Admin) -> Act:
-        return Act(admin.name, self._clock.now_us(), admin.within)
+        return admin.act(self._clock.now_us())
 
 
 def _within(project: str, admin: Admin, param: str = "project") -> str:
     """Return the project that is meant; raise Forbidden for one that is not this admin's."""
-    if admin.within and project not in ("", admin.within):
-        raise Forbidden(f"this key administrates the project {admin.within!r} alone", param=param)
+    admin.check_project(project or admin.within, param=param)
     return project or admin.within or "default"
 
 

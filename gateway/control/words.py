@@ -235,6 +235,11 @@ def audit_answer(line: AuditLine) -> AuditAnswer:
     )
 
 
+def given(patch: msgspec.Struct) -> dict[str, Any]:
+    """Return the fields that somebody wrote, with what they wrote."""
+    return {field: value for field, value in msgspec.structs.asdict(patch).items() if value is not UNSET}
+
+
 def moment(us: int) -> datetime:
     """Return a moment as UTC, exactly."""
     seconds, rest = divmod(us, 1_000_000)

@@ -25,6 +25,11 @@ class LimitRule(msgspec.Struct, frozen=True):
     name: str
     limit: Limit
 
+    @property
+    def project(self) -> str:
+        """The only project it is for; empty: all."""
+        return self.limit.project
+
 
 class Names(NamedTuple):
     """What rules look at in a call."""

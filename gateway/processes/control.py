@@ -13,9 +13,9 @@ from gateway.control import applying, budget_routes, credential_routes, limit_ro
 from gateway.control.api import ControlApi
 from gateway.control.applying import Applying
 from gateway.control.asking import Part
-from gateway.control.budgets import read as read_budgets
+from gateway.control.budgets import TABLE as BUDGET_TABLE
 from gateway.control.credentials import sealed_credentials
-from gateway.control.limit_rules import read as read_limits
+from gateway.control.limit_rules import TABLE as LIMIT_TABLE
 from gateway.control.oidc import Issuer
 from gateway.control.passwords import Passwords
 from gateway.control.publisher import STAMP_EVERY_S, Publisher
@@ -83,8 +83,8 @@ class Control:
         sessions = Sessions(self._records, told, clock, passwords, self._people, issuer)
         link.handlers.update(sessions.handlers)
         self.rules.add(CREDENTIALS, sealed_credentials)
-        self.rules.add(LIMITS, read_limits)
-        self.rules.add(BUDGETS, read_budgets)
+        self.rules.add(LIMITS, LIMIT_TABLE.read)
+        self.rules.add(BUDGETS, BUDGET_TABLE.read)
         self.api = ControlApi(
             keys,
             Part(limit_routes.ROUTES, every.limits),

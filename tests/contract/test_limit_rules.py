@@ -10,15 +10,9 @@ import msgspec
 import pytest
 
 from gateway.control.keys import Admin
-from gateway.control.limit_rules import (
-    LimitConfigured,
-    LimitPatch,
-    LimitRules,
-    NewLimit,
-    UnknownLimit,
-    read,
-)
+from gateway.control.limit_rules import TABLE, LimitPatch, LimitRules, NewLimit
 from gateway.control.records_thread import RecordsThread
+from gateway.control.rule_records import RuleConfigured, UnknownRule
 from gateway.errors import BadRequest, Forbidden
 from gateway.limits.rules import configured
 from gateway.settings import Limit
@@ -59,13 +53,13 @@ def wanted(**fields: Any) -> NewLimit:
 async def test_a_limit_is_made_found_changed_and_ended_each_with_a_line(house: House) -> None:
     made = await house.limits.create(wanted(project="p", per=["user"], users=["ü-*"]), OWNER)
     assert await house.limits.get(made.id, OWNER) == made
-    (rule,) = await house.records.query(read)
+    (rule,) = await house.records.query(TABLE.read)
     assert (rule.id, rule.name, rule.limit.users, rule.limit.per) == (made.id, "mine", ("ü-*",), ("user",))
 
     changed = await house.limits.change(made.id, LimitPatch(rpm=0, tpm=500, name="ours"), OWNER)
     assert (changed.name, changed.rpm, changed.tpm, changed.users) == ("ours", 0, 500, ("ü-*",))
     assert await house.limits.delete(made.id, ADMIN) == changed
-    assert await house.records.query(read) == ()
+    assert await house.records.query(TABLE.read) == ()
     lines = await house.lines()
     assert [line[:3] for line in lines] == [
         ("bob", "limit.delete", "p"),
@@ -93,7 +87,7 @@ async def test_another_project_sees_and_touches_nothing(house: House) -> None:
         house.limits.change(made.id, LimitPatch(rpm=1), stranger),
         house.limits.delete(made.id, stranger),
     ):
-        with pytest.raises(UnknownLimit):
+        with pytest.raises(UnknownRule):
             await refused
     with pytest.raises(Forbidden):
         await house.limits.create(wanted(), stranger)
@@ -108,7 +102,7 @@ async def test_limits_of_the_file_are_listed_first_and_changed_there(house: Hous
 
     listed = (await house.limits.list(OWNER)).limits
     assert [(one.id, one.configured) for one in listed] == [("config:file", True), (made.id, False)]
-    with pytest.raises(LimitConfigured):
+    with pytest.raises(RuleConfigured):
         await house.limits.delete("config:file", OWNER)
 
 
@@ -135,7 +129,7 @@ async def test_what_makes_no_sense_is_refused(house: House, fields: dict[str, An
 async def test_there_is_an_end_to_how_many_and_how_long(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.control.limit_rules.MOST_RULES", 1)
+    monkeypatch.setattr(TABLE, "most", 1)
     with pytest.raises(BadRequest, match="bytes"):
         await house.limits.create(wanted(users=["x" * 255] * 40), OWNER)
     await house.limits.create(wanted(), OWNER)

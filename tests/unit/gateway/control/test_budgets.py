@@ -13,7 +13,7 @@ from gateway.budgets.records import Budget, Closing, Place, Reservation, by_id
 from gateway.control.asking import Asked
 from gateway.control.budget_accounts import Ask, act
 from gateway.control.budget_routes import ROUTES
-from gateway.control.budgets import Budgets, read
+from gateway.control.budgets import TABLE, Budgets
 from gateway.control.keys import Admin
 from gateway.control.records_thread import RecordsThread
 from gateway.errors import GatewayError
@@ -92,9 +92,9 @@ async def test_a_budget_is_made_changed_and_ended_and_each_leaves_a_line(rig: Ri
 
     changed = await rig.ask("PATCH", f"/api/budgets/{made['id']}", {"hard_usd": "3", "soft_usd": "1"})
     assert (changed["hard_usd"], changed["soft_usd"], changed["match"]) == ("3", "1", "ci-*")
-    assert (await rig.records.query(read))[0].hard_nano_usd == 3_000_000_000
+    assert (await rig.records.query(TABLE.read))[0].hard_nano_usd == 3_000_000_000
     await rig.ask("DELETE", f"/api/budgets/{made['id']}")
-    assert await rig.records.query(read) == ()
+    assert await rig.records.query(TABLE.read) == ()
 
     create, change, delete = await rig.actions()
     assert (create[0], create[1]["hard_nano_usd"]) == ("budget.create", 2_500_000_000)
