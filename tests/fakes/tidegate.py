@@ -142,6 +142,10 @@ class Tidegate:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End it with a signal; return its exit code."""
         self.say_stop(number)
+        return self.await_end()
+
+    def await_end(self) -> int:
+        """Return its exit code once it has ended: whoever was told to stop, and is told again, ends at once."""
         assert self.process is not None
         return self.process.wait(PATIENCE_S)
 

@@ -50,7 +50,7 @@ def test_on_sigterm_every_request_that_was_taken_is_answered(tmp_path: Path) -> 
         house = Tidegate(tmp_path, config(provider, drain_s=20)).start()
         processes = everybody(house)
         tried = leave_while_calling(house)
-        assert house.stop() == 0, house.log()
+        assert house.await_end() == 0, house.log()
         assert not any(map(alive, processes))
         with house:
             answered = {event for event, heard in tried.items() if heard and heard.answered}
@@ -71,7 +71,7 @@ def test_a_stream_longer_than_the_drain_is_broken_off_and_accounted_for(tmp_path
     script = {"text": "tide " * 400}
     heard = call(house, "sandbox/pace-50", event="long", stream=True, on_first=house.say_stop, sandbox=script)
 
-    assert house.stop() == 0, house.log()
+    assert house.await_end() == 0, house.log()
     assert heard.status == 200
     assert not heard.whole
     assert b"[DONE]" not in heard.body
