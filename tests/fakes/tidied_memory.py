@@ -69,6 +69,7 @@ class Tidied:
         self.embedder = Gist()
         shelf = shelf_of(self.ledger, IndexInMemory(), self.embedder, self.clock)
         self.engine = Engine(self.ledger, shelf, key=KEY, clock=self.clock)
+        self.engine._indexer.settle()  # the index in memory is lost whenever a ledger is opened again
         self.store = self.ledger.upkeep
         self.tools = Tools(self.store, self.store.reads, self.clock, self.engine.fingerprint)
         self.merge = Merge(self.tools)
