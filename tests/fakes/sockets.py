@@ -50,6 +50,8 @@ class SocketProvider:
         """By clients."""
         self.closed: list[int | None] = []
         """Close codes that came from clients."""
+        self.open = 0
+        """Sessions that are not over."""
         self.sent = 0
         """Bytes of a flood so far."""
         self._loop = asyncio.new_event_loop()
@@ -102,6 +104,14 @@ class SocketProvider:
         return None
 
     async def _serve(self, connection: ServerConnection) -> None:
+        self.open += 1
+        try:
+            await self._talk(connection)
+        finally:
+            self.closed.append(connection.close_code)
+            self.open -= 1
+
+    async def _talk(self, connection: ServerConnection) -> None:
         assert connection.request is not None
         if "realtime" in connection.request.path:
             session = {"id": "sess_1", "object": "realtime.session", "model": "gpt-realtime"}
@@ -112,7 +122,6 @@ class SocketProvider:
             async for message in connection:
                 self.said.append(message)
                 await self._obey(connection, message)
-        self.closed.append(connection.close_code)
 
     async def _obey(self, connection: ServerConnection, message: str | bytes) -> None:
         text = message if isinstance(message, str) else message.decode("latin-1")

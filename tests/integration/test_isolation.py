@@ -247,7 +247,8 @@ def test_everybody_sees_of_their_own_what_they_may(town: Town) -> None:
     one = f"/api/calls/{town.ids['red']['/api/calls']}"
     assert b"was quoted" in town.ask("GET", one, told["engineer"].headers).body
     assert b"said-red" not in town.ask("GET", one, told["viewer"].headers).body
-    assert b"canary-red-event" in town.ask("GET", "/api/events", told["viewer"].headers).body
+    events = "/api/events?user_id=canary-red-user"
+    assert b"canary-red-event" in town.ask("GET", events, told["viewer"].headers).body
     assert town.ask("GET", "/api/events?text=said-red", told["viewer"].headers).status == 403
 
 

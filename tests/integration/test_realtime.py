@@ -277,6 +277,7 @@ async def test_how_the_provider_ends_it_is_what_the_client_and_the_record_say(
 async def test_a_client_that_dies_ends_the_providers_side(
     gate: Tidegate, upstream: SocketProvider, event: str
 ) -> None:
+    await asyncio.to_thread(eventually, lambda: upstream.open == 0, what="the talks before to end")
     upstream.closed.clear()
     async with session(gate, event=event) as talk:
         await talk.recv()
@@ -301,6 +302,7 @@ async def test_a_killed_worker_leaves_an_interrupted_call_and_a_stopped_one_says
         assert row(house, killed)["status"] == "interrupted"
         async with session(house, event=stopped) as talk:
             await talk.recv()
+            await asyncio.to_thread(eventually, lambda: upstream.open == 1, what="the talks before to end")
             upstream.closed.clear()
             house.say_stop()
             with pytest.raises(ConnectionClosed) as caught:
