@@ -49,11 +49,11 @@ fix: $(VENV)/.dev          ## what a machine can repair
 	$(BIN)/ruff format .
 
 test: $(VENV)/.dev         ## all quick tests (make test K=journal)
-	$(BIN)/pytest -q -n 2 --dist worksteal $(if $(K),-k "$(K)")
+	$(BIN)/pytest -q -n 3 --dist worksteal $(if $(K),-k "$(K)")
 
 coverage: $(VENV)/.dev     ## the same, measured
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n 2 --dist worksteal
+	$(BIN)/coverage run -m pytest -q -n 3 --dist worksteal
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 

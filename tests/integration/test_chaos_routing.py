@@ -101,7 +101,7 @@ class Run:
                     "strategy": "weighted",
                     "retries": {"attempts": 3, "backoff_ms": [5, 50], "retry_timeouts": True},
                     "breaker": {"window_s": 5, "min_calls": 10, "open_s": 1},
-                    "timeouts": {"connect_s": 2, "first_byte_s": 0.7, "idle_s": 5, "total_s": 1.5},
+                    "timeouts": {"connect_s": 2, "first_byte_s": 1.5, "idle_s": 5, "total_s": 4},
                 }
             },
         }

@@ -17,7 +17,7 @@ def child(folder: Path, at: int, delay_ms: float) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.fakes.rerating_child", str(folder), str(at), str(delay_ms)],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
 
 
@@ -25,10 +25,11 @@ def test_killed_in_the_middle_and_repeated_it_corrects_every_call_once(tmp_path:
     source = random.Random(20261121)
     for at in (1, 3, 2, 2):
         doomed = child(tmp_path / "clickhouse", at, source.random() * 20)
-        doomed.communicate(timeout=60)
-        assert doomed.returncode == -signal.SIGKILL
+        _, trouble = doomed.communicate(timeout=60)
+        assert doomed.returncode == -signal.SIGKILL, trouble.decode()
     last = child(tmp_path / "clickhouse", 0, 0)
-    printed, _ = last.communicate(timeout=60)
+    printed, trouble = last.communicate(timeout=60)
+    assert last.returncode == 0, trouble.decode()
     found = msgspec.json.decode(printed)
     assert 0 < found["done"]["changed"] < CALLS - PAGE + 1
     assert found["corrections"] == CALLS
