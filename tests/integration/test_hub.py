@@ -70,7 +70,7 @@ async def hub(
     yield process, places
     if process.returncode is None:
         process.kill()
-        await process.wait()
+    await process.communicate()
 
 
 async def test_it_answers_workers_pushes_the_model_lists_and_reports(

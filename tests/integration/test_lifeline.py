@@ -62,7 +62,8 @@ async def test_the_end_of_the_pipe_ends_the_child_even_one_that_ignores_sigterm(
     assert await process.stdout.readline() == b"alive\n"
     os.close(pipe.pop())
     async with asyncio.timeout(5):
-        assert await process.wait() == code
+        await process.communicate()
+    assert process.returncode == code
 
 
 async def test_a_child_born_after_its_supervisors_death_does_not_even_begin(pipe: list[int]) -> None:
@@ -83,7 +84,7 @@ async def test_linux_tells_the_child_even_if_somebody_still_holds_the_pipe(pipe:
     pid = int(next(iter(said - {b"alive\n"})))
     parent.kill()
     await until(lambda: not _alive(pid))
-    await parent.wait()  # returns only when the child, too, has closed stdout
+    await parent.communicate()  # the child, too, has stdout open
 
 
 def _alive(pid: int) -> bool:
