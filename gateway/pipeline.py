@@ -69,7 +69,7 @@ class Pipeline:
             else:
                 plan = by_model(exchange)
             permit(exchange, plan)
-            if await self._owned.concerns(exchange):
+            if self._owned.concerns(exchange):
                 await self._owned.admit(exchange, plan)
             await self._limits.reserve(exchange, plan)
             if guards := self._guardrails.of(exchange):

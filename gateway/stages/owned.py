@@ -65,14 +65,11 @@ class OwnedStage:
     def __init__(self, link: LinkClient) -> None:
         self._link = link
 
-    async def concerns(self, exchange: Exchange) -> bool:
-        """Say whether a call might be about what a provider keeps."""
+    def concerns(self, exchange: Exchange) -> bool:
+        """Say whether `admit` has to look at a call: it might be about what a provider keeps, or is too large to tell."""
         body = exchange.body
-        if exchange.place is not None or not body:  # nothing is sent for a response that a provider keeps
-            return True
-        if len(body) <= PART_BYTES:
-            return may_name(body)
-        return await _says(body, may_name)
+        # nothing is sent for a response that a provider keeps
+        return exchange.place is not None or not body or len(body) > PART_BYTES or may_name(body)
 
     async def admit(self, exchange: Exchange, plan: Plan) -> None:
         """Let a request through if all it names is its sender's.
@@ -80,6 +77,8 @@ class OwnedStage:
         Raises UnknownResponse, Forbidden, Unavailable, BadRequest.
         """
         body = exchange.body
+        if exchange.place is None and len(body) > PART_BYTES and not await _says(body, may_name):
+            return
         providers = {way.provider.name: way.provider for way in _ways(plan) if not way.borrowed}
         if not providers:
             return
