@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from bisect import bisect_left
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from gateway.link import LinkClient
 from gateway.upstream import Upstream
 from telemetry.journal import Journal
 from telemetry.metrics import CONTENT_TYPE, SECONDS, Registry
-from telemetry.records import Call, Outcome
+from telemetry.records import Call, Outcome, Usage
 
 ASKING_S = 5.0
 OVERHEAD_SECONDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1)
@@ -20,24 +22,16 @@ _OVERHEAD_BOUNDS = [round(bound * 1e6) for bound in OVERHEAD_SECONDS]
 
 Kind = tuple[str, str, str, str]
 """Surface, provider, status, why there is no price."""
+Ended = tuple[int, int, int, Usage, int]
+"""How long a call took, the gateway's own part of it, and the first byte of a stream (else 0), in microseconds; what it
+used, and cost."""
 
-
-class _Tally:
-    """Calls of one kind since somebody last asked; times in microseconds, and how many fell into each bucket."""
-
-    __slots__ = (
-        "calls", "first", "first_us", "input", "nano_usd", "output", "overhead", "overhead_us", "took", "took_us"
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.calls = self.input = self.output = self.nano_usd = 0
-        self.took_us = self.first_us = self.overhead_us = 0
-        self.took, self.first = [0] * (len(_BOUNDS) + 1), [0] * (len(_BOUNDS) + 1)
-        self.overhead = [0] * (len(_OVERHEAD_BOUNDS) + 1)
+_MOST_GATHERED = 128
+"""Calls of one kind that wait to be counted together, which takes 50 us."""
 
 
 class WorkerMetrics:
-    """Counts calls as they end, by kind; everything else is done when somebody asks."""
+    """Gathers calls as they end, by kind; they are counted when there are many, or when somebody asks."""
 
     def __init__(self, journal: Journal, upstream: Upstream, link: LinkClient) -> None:
         self._journal, self._upstream, self._link = journal, upstream, link
@@ -78,49 +72,55 @@ class WorkerMetrics:
             "tidegate_upstream_retried", "Requests sent again on a fresh connection."
         )
         self._linked = registry.gauge("tidegate_hub_connected", "1 while the link to the hub is up.")
-        self._tallies: dict[Kind, _Tally] = {}
-        registry.before(self._pour)
+        self._ended: dict[Kind, list[Ended]] = {}
+        registry.before(self._pour_all)
         registry.before(self._look)
 
     def count(self, call: Call, outcome: Outcome) -> None:
         """Count a call that is over."""
         cost = outcome.cost
         kind = (call.surface, outcome.provider, outcome.status, cost.reason)
-        tally = self._tallies.get(kind) or self._tallies.setdefault(kind, _Tally())
-        tally.calls += 1
-        took_us, overhead_us = outcome.total_us, outcome.overhead_us
-        tally.took[bisect_left(_BOUNDS, took_us)] += 1
-        tally.took_us += took_us
-        tally.overhead[bisect_left(_OVERHEAD_BOUNDS, overhead_us)] += 1
-        tally.overhead_us += overhead_us
-        if call.stream and outcome.first_byte_us:
-            tally.first[bisect_left(_BOUNDS, outcome.first_byte_us)] += 1
-            tally.first_us += outcome.first_byte_us
-        if outcome.usage_source != "none":
-            tally.input += outcome.usage.input_total
-            tally.output += outcome.usage.output_total
-        tally.nano_usd += cost.total_nano_usd or 0
+        ended = self._ended.get(kind)
+        if ended is None:
+            ended = self._ended[kind] = []
+        ended.append(
+            (
+                outcome.total_us,
+                outcome.overhead_us,
+                outcome.first_byte_us if call.stream else 0,
+                outcome.usage,
+                cost.total_nano_usd or 0,
+            )
+        )
+        if len(ended) == _MOST_GATHERED:
+            self._pour(kind)
 
     def refuse(self, code: str) -> None:
         """Count a request that was refused at the door."""
         self._refusals.add(1, code)
 
-    def _pour(self) -> None:
-        """Bring the tallies into the metrics, and begin new ones."""
-        tallies, self._tallies = self._tallies, {}
-        for (surface, provider, status, unpriced), tally in tallies.items():
-            self._requests.add(tally.calls, surface, provider, status)
-            self._seconds.merge(tally.took, tally.took_us / 1e6, surface)
-            self._overhead.merge(tally.overhead, tally.overhead_us / 1e6)
-            if any(tally.first):
-                self._first.merge(tally.first, tally.first_us / 1e6, surface)
-            if tally.input or tally.output:
-                self._tokens.add(tally.input, provider, "input")
-                self._tokens.add(tally.output, provider, "output")
-            if unpriced:
-                self._unpriced.add(tally.calls, provider, unpriced)
-            else:
-                self._cost.add(tally.nano_usd, provider)
+    def _pour_all(self) -> None:
+        for kind in list(self._ended):
+            self._pour(kind)
+
+    def _pour(self, kind: Kind) -> None:
+        """Bring what was gathered of a kind into the metrics."""
+        surface, provider, status, unpriced = kind
+        ended = self._ended.pop(kind)
+        took, overhead, first, usages, nano_usd = zip(*ended, strict=True)
+        self._requests.add(len(ended), surface, provider, status)
+        self._seconds.merge(_buckets(_BOUNDS, took), sum(took) / 1e6, surface)
+        self._overhead.merge(_buckets(_OVERHEAD_BOUNDS, overhead), sum(overhead) / 1e6)
+        if began := list(filter(None, first)):
+            self._first.merge(_buckets(_BOUNDS, began), sum(began) / 1e6, surface)
+        read, wrote = sum(one.input_total for one in usages), sum(one.output_total for one in usages)
+        if read or wrote:
+            self._tokens.add(read, provider, "input")
+            self._tokens.add(wrote, provider, "output")
+        if unpriced:
+            self._unpriced.add(len(ended), provider, unpriced)
+        else:
+            self._cost.add(sum(nano_usd), provider)
 
     def _look(self) -> None:
         journal = self._journal.status()
@@ -149,3 +149,10 @@ class WorkerMetrics:
                 )
                 await writer.drain()
         writer.close()
+
+
+def _buckets(bounds: Sequence[int], values: Iterable[int]) -> list[int]:
+    """Return how many of the values fall into each bucket."""
+    ordered = sorted(values)
+    below = [0, *(bisect_right(ordered, bound) for bound in bounds), len(ordered)]
+    return [more - less for less, more in pairwise(below)]

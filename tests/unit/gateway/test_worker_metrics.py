@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -94,3 +95,23 @@ async def test_asking_twice_counts_nothing_twice_and_loses_nothing(
     assert found["requests_total openai.chat acme ok"] == 2
     assert found["request_seconds_count openai.chat"] == 2
     assert found["refused_total too_large"] == 1
+
+
+async def test_of_many_calls_none_is_missing_and_the_bounds_belong_to_their_buckets(
+    metrics: WorkerMetrics, tmp_path: Path
+) -> None:
+    for took_us in (4999, 5000, 5001) * 333:
+        metrics.count(CALL, msgspec.structs.replace(PRICED, total_us=took_us))
+        metrics.count(CALL, FAILED)
+
+    found = await page(metrics, tmp_path)
+
+    assert (
+        found["requests_total openai.chat acme ok"] == found["requests_total openai.chat acme error"] == 999
+    )
+    assert found["request_seconds_bucket openai.chat 0.005"] == 666
+    assert found["request_seconds_bucket openai.chat 0.01"] == 999
+    assert found["request_seconds_count openai.chat"] == found["overhead_seconds_count"] == 1998
+    assert found["tokens_total acme output"] == 1998
+    assert found["cost_nano_usd_total acme"] == 999 * 40
+    assert found["unpriced_total acme no_answer"] == 999
