@@ -29,8 +29,8 @@ class SegmentWriter:
         self._now_ns = now_ns
         self._seq = -1
         self._fd = -1
-        self._size = self._first = self._left = self._rolled_ns = 0
-        """Bytes of the current segment, of its header, and how many it still takes: -1 if the disk has failed it."""
+        self._begun = self._first = self._until = self._rolled_ns = 0
+        """`total` before the current segment and with its header, and how far it may grow: -1 if the disk has failed it."""
         self._spoilt = self._closed = False
         self._retired: list[int] = []
         self._new_names = False
@@ -46,19 +46,17 @@ class SegmentWriter:
     def append(self, frames: bytes) -> None:
         """Write whole frames, all or none; OSError if that failed, ENOSPC after a short write."""
         size = len(frames)
-        if size > self._left:
+        if self.total + size > self._until:
             self._make_room()
         if os.write(self._fd, frames) < size:
             self._cut()
             raise OSError(errno.ENOSPC, "short write")
-        self._size += size
-        self._left -= size
         self.total += size
 
     def renew(self, max_age_s: float) -> bool:
         """Go on in a new segment if this one holds frames and began so long ago; OSError if that failed."""
         old = self._now_ns() - self._rolled_ns >= max_age_s * 1e9
-        if not old or self._size == self._first or self._closed or self._spoilt:
+        if not old or self.total == self._first or self._closed or self._spoilt:
             return False
         self._roll()
         return True
@@ -66,13 +64,13 @@ class SegmentWriter:
     def spoil(self) -> None:
         """Never write to the current segment again: the disk has failed it."""
         self._spoilt = True
-        self._left = -1
+        self._until = -1
 
     def _make_room(self) -> None:
         """Go on in a new segment; a full one that cannot be followed can still be written to."""
         if self._closed:
             raise OSError(errno.EBADF, "closed")
-        if self._spoilt or self._size > self._first:
+        if self._spoilt or self.total > self._first:
             try:
                 self._roll()
             except OSError:
@@ -82,7 +80,7 @@ class SegmentWriter:
     def _cut(self) -> None:
         """Cut the segment back to its last whole frame."""
         try:
-            os.ftruncate(self._fd, self._size)
+            os.ftruncate(self._fd, self.total - self._begun)
         except OSError:
             self.spoil()  # half a frame may stand only at a segment's very end
 
@@ -107,9 +105,9 @@ class SegmentWriter:
         self._fd = made
         self._rolled_ns = self._now_ns()
         self._seq += 1
-        self._size = self._first = len(start)
-        self._left = self._segment_bytes - self._size
-        self.total += len(start)
+        self._begun = self.total
+        self._until = self._begun + self._segment_bytes
+        self.total = self._first = self._begun + len(start)
         self._spoilt = False
         self._new_names = True
 
@@ -132,7 +130,7 @@ class SegmentWriter:
         for descriptor in (*self._retired, self._fd):
             os.close(descriptor)
         self._retired = []
-        self._fd = self._left = -1
+        self._fd = self._until = -1
         self._closed = True
 
 
