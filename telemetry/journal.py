@@ -33,7 +33,7 @@ from telemetry import frames, segments
 from telemetry.payloads import Body, Redact, clean
 from telemetry.records import Call, Outcome, Payload
 from telemetry.redact import replace_secrets
-from telemetry.sealed import UNSEALED, Sealer, seal_outcome, seal_payload
+from telemetry.sealed import UNSEALED, Sealer, seal_outcome
 from telemetry.segment_writer import DISK_FULL, Reserve, SegmentWriter, sweep, sync_folder
 
 Fsync = Literal["interval", "always", "off"]
@@ -277,7 +277,7 @@ class Journal:
             return b""
 
     def _clean(self, call: Call, body: Body) -> Payload:
-        return seal_payload(self._sealer, clean(call, body, self._redact, self._cut_bytes))
+        return clean(call, body, self._redact, self._cut_bytes, self._sealer.seal)
 
     def _append(self, frame: bytes, behind: bytes = b"", *, count: int = 1) -> None:
         """Write `count` frames and the one that may stand behind them, all or none."""

@@ -9,9 +9,12 @@ import msgspec
 
 from telemetry.records import Call, Payload
 from telemetry.redact import OVERLAP
+from telemetry.sealed import UNSEALED
 
 Redact = Callable[[bytes], tuple[bytes, int]]
 """Returns a body without its secrets, and how many there were."""
+Seal = Callable[[str, bytes], bytes]
+"""As `Sealer.seal`."""
 
 
 class Body(msgspec.Struct, frozen=True, gc=False):
@@ -26,8 +29,8 @@ class Body(msgspec.Struct, frozen=True, gc=False):
     """A request that may be remembered, for the user and agent of its call."""
 
 
-def clean(call: Call, body: Body, redact: Redact, cut_bytes: int) -> Payload:
-    """Return the payload: secrets replaced, and no more than `cut_bytes` of it."""
+def clean(call: Call, body: Body, redact: Redact, cut_bytes: int, seal: Seal = UNSEALED.seal) -> Payload:
+    """Return the payload: secrets replaced, no more than `cut_bytes` of it, and sealed if its project's words are."""
     cut = body.total > cut_bytes
     if cut:
         kept, redactions = _beginning(body, redact, cut_bytes)
@@ -41,7 +44,7 @@ def clean(call: Call, body: Body, redact: Redact, cut_bytes: int) -> Payload:
         call.started_at_us,
         call.surface,
         body.content_type,
-        kept,
+        seal(call.project, kept),
         body.total,
         _sha256(body) if cut or redactions else "",
         redactions,

@@ -39,12 +39,6 @@ class Unsealed:
 UNSEALED: Sealer = Unsealed()
 
 
-def seal_payload(sealer: Sealer, payload: Payload) -> Payload:
-    """Return the payload with its body sealed, if its project's are."""
-    body = sealer.seal(payload.project, payload.body)
-    return payload if body is payload.body else msgspec.structs.replace(payload, body=body)
-
-
 def open_payload(sealer: Sealer, payload: Payload) -> Payload:
     """Return the payload with its body as it was said."""
     body = sealer.open(payload.body)

@@ -47,6 +47,22 @@ def test_a_body_that_may_be_remembered_says_whose_it_is() -> None:
     assert (payload.remember, payload.user_id, payload.agent_id, payload.thread_id) == (True, "u", "a", "t")
 
 
+def test_a_body_is_sealed_without_its_secrets_and_for_its_project() -> None:
+    said = b"key: " + SECRET
+
+    payload = clean(
+        CALL,
+        Body("text/plain", [said], len(said)),
+        replace_secrets,
+        1000,
+        lambda project, plain: project.encode() + plain[::-1],
+    )
+
+    assert payload.body == b"p" + b"key: [secret:anthropic_key]"[::-1]
+    assert (payload.redactions, payload.bytes_total) == (1, len(said))
+    assert payload.sha256 == hashlib.sha256(said).hexdigest()
+
+
 def test_a_replaced_secret_is_counted_and_the_body_has_a_digest() -> None:
     payload = kept(b"key: ", SECRET)
     assert payload.body == b"key: [secret:anthropic_key]"
