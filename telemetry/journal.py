@@ -52,8 +52,6 @@ MAX_AGE_S = 3600.0
 _GATHER_S = 0.02
 _SYNC_S = 0.1
 _LOOK_S = 1.0
-_MOST_PACKED = 10_000
-"""Open calls whose bytes are kept for their settlement; it packs the others anew."""
 _UNWRITABLE = (ValueError, TypeError, OverflowError, MemoryError)
 
 logger = logging.getLogger(__name__)
@@ -82,6 +80,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     sync_failures: int
     folder_bytes: int
     """All segments of the folder, other writers' as of a second ago."""
+
+
+Packed = tuple[Call, bytes]
+"""A call that was opened, and its bytes, so that they need not be made again when it is settled."""
 
 
 class Told(NamedTuple):
@@ -129,7 +131,6 @@ class Journal:
         self._sealer = sealer
         self._now_ns = now_ns
         self._monotonic_ns = monotonic_ns
-        self._open_calls: dict[str, tuple[Call, bytes]] = {}
         # guards the segment, the counters and `_full`; held for one write
         self._lock = threading.Lock()
         self._segment = SegmentWriter(folder, writer, segment_bytes=segment_bytes, now_ns=now_ns)
@@ -151,7 +152,7 @@ class Journal:
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
-    def open(self, call: Call, request: Body | None = None) -> None:
+    def open(self, call: Call, request: Body | None = None) -> Packed:
         """Remember that a call is about to be made, and its body; DiskFull if that is not possible.
 
         Raises ValueError, TypeError or OverflowError for a call that msgpack cannot hold.
@@ -160,7 +161,9 @@ class Journal:
             raise DiskFull("the journal has no room")
         packed = frames.pack(call)
         opened = frames.opened(packed)
-        behind = self._small("request", call, request)
+        behind = b""
+        if request is not None and request.total <= AT_ONCE_BYTES:
+            behind = self._frame("request", call, request)
         try:
             try:
                 self._append(opened, behind)
@@ -170,20 +173,25 @@ class Journal:
                 self._sync()
         except OSError as error:
             raise DiskFull(f"the journal could not be written: {error.strerror}") from error
-        if len(self._open_calls) < _MOST_PACKED:
-            self._open_calls[call.call_id] = call, packed
-        if request is not None and request.total > AT_ONCE_BYTES:
+        if not behind and request is not None and request.total > AT_ONCE_BYTES:
             self._enqueue("request", call, request)
+        return call, packed
 
-    def settle(self, call: Call, outcome: Outcome, answer: Body | None = None) -> None:
-        """Remember how a call went, and its answer. Never raises: a settlement that cannot be written is `lost`."""
-        opened = self._open_calls.pop(call.call_id, None)
+    def settle(
+        self, call: Call, outcome: Outcome, answer: Body | None = None, opened: Packed | None = None
+    ) -> None:
+        """Remember how a call went, and its answer. Never raises: a settlement that cannot be written is `lost`.
+
+        `opened` is what `open` returned; it counts only if the call is still that one.
+        """
+        behind = b""
         try:
             packed = opened[1] if opened is not None and opened[0] is call else frames.pack(call)
             if outcome.memory.block:
                 outcome = seal_outcome(self._sealer, call.project, outcome)
             settled = frames.settled(packed, outcome)
-            behind = self._small("answer", call, answer)
+            if answer is not None and answer.total <= AT_ONCE_BYTES:
+                behind = self._frame("answer", call, answer)
             try:
                 self._append(settled, behind)
             except OSError as error:
@@ -193,7 +201,7 @@ class Journal:
         else:
             if self._always:
                 self._try_to_sync()
-        if answer is not None and answer.total > AT_ONCE_BYTES:
+        if not behind and answer is not None and answer.total > AT_ONCE_BYTES:
             self._enqueue("answer", call, answer)
 
     def add(self, logs: Sequence[Told]) -> None:
@@ -258,12 +266,6 @@ class Journal:
             self._reserve.close()
 
     # frames
-
-    def _small(self, kind: frames.Kind, call: Call, body: Body | None) -> bytes:
-        """Return the frame of a small body; none if there is no body, a large one, or none that can be kept."""
-        if body is None or body.total > AT_ONCE_BYTES:
-            return b""
-        return self._frame(kind, call, body)
 
     def _frame(self, kind: frames.Kind, call: Call, body: Body) -> bytes:
         """Return the frame of a body; none if it had to be dropped."""

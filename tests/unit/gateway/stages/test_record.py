@@ -220,6 +220,18 @@ def test_a_key_that_stores_metadata_leaves_no_bodies(house: House) -> None:
     assert settled.outcome.capture == "none"
 
 
+def test_what_was_added_to_a_call_after_it_was_opened_is_in_its_settlement(house: House) -> None:
+    made = exchange()
+
+    house.recorder.open(made)
+    made.call = msgspec.structs.replace(CALL, properties={"budgets_away": "true"})
+    house.recorder.settle(answered(made))
+
+    frames = house.frames()
+    assert frames[0] == Opened(CALL)
+    assert frames[2] == Settled(made.call, OUTCOME)
+
+
 def test_a_call_refused_before_it_was_opened_is_settled_with_its_error(house: House) -> None:
     made = exchange(peek=None, error=UnknownModel("no such model", param="model"))
 
