@@ -31,7 +31,7 @@ import msgspec
 
 from telemetry import frames, segments
 from telemetry.payloads import Body, Redact, clean
-from telemetry.records import Call, Outcome, Payload
+from telemetry.records import Call, Outcome
 from telemetry.redact import replace_secrets
 from telemetry.sealed import UNSEALED, Sealer, seal_outcome
 from telemetry.segment_writer import DISK_FULL, Reserve, SegmentWriter, sweep, sync_folder
@@ -129,6 +129,7 @@ class Journal:
         self._cut_bytes = cut_bytes
         self._redact = redact
         self._sealer = sealer
+        self._seal = sealer.seal
         self._now_ns = now_ns
         self._monotonic_ns = monotonic_ns
         # guards the segment, the counters and `_full`; held for one write
@@ -136,6 +137,8 @@ class Journal:
         self._segment = SegmentWriter(folder, writer, segment_bytes=segment_bytes, now_ns=now_ns)
         self._reserve = Reserve(folder, writer, reserve_bytes)
         self._full = False
+        self._bound = 0
+        """How much this writer may write: what the others leave of the quota, 0 while the disk is full."""
         self._dirty = True
         self._frames = self._lost = self._dropped = self._sync_failures = 0
         self._last_success_ns = 0
@@ -214,7 +217,9 @@ class Journal:
         found: list[bytes] = []
         for call, outcome, bodies in logs:
             found.append(frames.settled(frames.pack(call), outcome))
-            found += [frames.body(kind, self._clean(call, body)) for kind, body in bodies]
+            for kind, body in bodies:
+                said = clean(call, body, self._redact, self._cut_bytes, self._seal)
+                found.append(frames.body(kind, said))
         try:
             self._append(b"".join(found), count=len(found))
             if self._always:
@@ -224,7 +229,7 @@ class Journal:
 
     def payload_room(self) -> bool:
         """Say whether bodies are being kept; if not, a call's row says `capture: lost`."""
-        return not self._full and self._others + self._segment.total < self._quota
+        return self._segment.total < self._bound
 
     def _spares(self) -> bool:
         """Say whether calls are opened without their bodies now."""
@@ -261,7 +266,7 @@ class Journal:
         self.flush()
         self._try_to_sync()
         with self._lock:
-            self._full = True
+            self._block(full=True)
             self._segment.close()
             self._reserve.close()
 
@@ -273,23 +278,20 @@ class Journal:
             self._drop(call, "no room")
             return b""
         try:
-            return frames.body(kind, self._clean(call, body))
+            return frames.body(kind, clean(call, body, self._redact, self._cut_bytes, self._seal))
         except _UNWRITABLE as error:
             self._drop(call, str(error))
             return b""
 
-    def _clean(self, call: Call, body: Body) -> Payload:
-        return clean(call, body, self._redact, self._cut_bytes, self._sealer.seal)
-
     def _append(self, frame: bytes, behind: bytes = b"", *, count: int = 1) -> None:
-        """Write `count` frames and the one that may stand behind them, all or none."""
+        """Write `count` frames, or one and that behind it; all or none."""
         with self._lock:
             try:
                 self._segment.append(frame + behind)
             except OSError as error:
                 self._note_failure(error)
                 raise
-            self._frames += count + bool(behind)
+            self._frames += 2 if behind else count
             self._last_success_ns = self._now_ns()
             if not self._dirty:
                 self._dirty = True
@@ -337,10 +339,15 @@ class Journal:
             self._segment.spoil()
         self._note_full(error)
 
+    def _block(self, *, full: bool) -> None:
+        """Note whether the disk is full, and how much may be written if not."""
+        self._full = full
+        self._bound = 0 if full else self._quota - self._others
+
     def _note_full(self, error: OSError) -> None:
         """Open no more calls."""
         if not self._full:
-            self._full = True
+            self._block(full=True)
             logger.warning("journal_blocked", extra={"reason": error.strerror})
 
     def _lose(self, call: Call, error: BaseException) -> None:
@@ -460,7 +467,7 @@ class Journal:
             return
         if self._full and room:
             with self._lock:
-                self._full = False
+                self._block(full=False)
             logger.info("journal_room_again")
 
     def _measure(self) -> None:
@@ -468,3 +475,4 @@ class Journal:
         sizes = [segment.size for found in segments.writers(self._folder).values() for segment in found]
         with self._lock:
             self._others = sum(sizes) - self._segment.total
+            self._block(full=self._full)
