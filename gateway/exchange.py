@@ -16,7 +16,6 @@ from gateway.upload import Upload
 from gateway.wire.base import Finding, Peek, Reading, Screen, Wire
 from gateway.wire.batch_output import BatchOutput
 from gateway.wire.passthrough_paths import Place
-from telemetry.journal import Packed
 from telemetry.records import Attempt, Call, Checked, Cost, Injection, MemorySwitch, Usage, UsageSource
 from telemetry.redact import OVERLAP, replace_secrets
 
@@ -154,8 +153,6 @@ class Exchange(msgspec.Struct, kw_only=True):
     reuse: Reuse | None = None
     # record: set once the journal holds `Opened`
     call: Call | None = None
-    opened: Packed | None = None
-    """As the journal packed it; another call, if something was added to it since."""
     # kept
     on_id: Callable[[Exchange, str], Awaitable[None]] | None = None
     """Awaited with the answer's id before the client is sent it."""

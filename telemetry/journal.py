@@ -31,7 +31,7 @@ import msgspec
 
 from telemetry import frames, segments
 from telemetry.payloads import Body, Redact, clean
-from telemetry.records import Call, Outcome
+from telemetry.records import Call, Opened, Outcome, Settled
 from telemetry.redact import replace_secrets
 from telemetry.sealed import UNSEALED, Sealer, seal_outcome
 from telemetry.segment_writer import DISK_FULL, Reserve, SegmentWriter, sweep, sync_folder
@@ -80,10 +80,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     sync_failures: int
     folder_bytes: int
     """All segments of the folder, other writers' as of a second ago."""
-
-
-Packed = tuple[Call, bytes]
-"""A call that was opened, and its bytes, so that they need not be made again when it is settled."""
 
 
 class Told(NamedTuple):
@@ -155,15 +151,14 @@ class Journal:
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
-    def open(self, call: Call, request: Body | None = None) -> Packed:
+    def open(self, call: Call, request: Body | None = None) -> None:
         """Remember that a call is about to be made, and its body; DiskFull if that is not possible.
 
         Raises ValueError, TypeError or OverflowError for a call that msgpack cannot hold.
         """
         if not (self.payload_room() or self._spares()):
             raise DiskFull("the journal has no room")
-        packed = frames.pack(call)
-        opened = frames.opened(packed)
+        opened = frames.pack(Opened(call))
         behind = b""
         if request is not None and request.total <= AT_ONCE_BYTES:
             behind = self._frame("request", call, request)
@@ -178,21 +173,14 @@ class Journal:
             raise DiskFull(f"the journal could not be written: {error.strerror}") from error
         if not behind and request is not None and request.total > AT_ONCE_BYTES:
             self._enqueue("request", call, request)
-        return call, packed
 
-    def settle(
-        self, call: Call, outcome: Outcome, answer: Body | None = None, opened: Packed | None = None
-    ) -> None:
-        """Remember how a call went, and its answer. Never raises: a settlement that cannot be written is `lost`.
-
-        `opened` is what `open` returned; it counts only if the call is still that one.
-        """
+    def settle(self, call: Call, outcome: Outcome, answer: Body | None = None) -> None:
+        """Remember how a call went, and its answer. Never raises: a settlement that cannot be written is `lost`."""
         behind = b""
         try:
-            packed = opened[1] if opened is not None and opened[0] is call else frames.pack(call)
             if outcome.memory.block:
                 outcome = seal_outcome(self._sealer, call.project, outcome)
-            settled = frames.settled(packed, outcome)
+            settled = frames.pack(Settled(call, outcome))
             if answer is not None and answer.total <= AT_ONCE_BYTES:
                 behind = self._frame("answer", call, answer)
             try:
@@ -216,10 +204,10 @@ class Journal:
             raise DiskFull("the journal has no room")
         found: list[bytes] = []
         for call, outcome, bodies in logs:
-            found.append(frames.settled(frames.pack(call), outcome))
+            found.append(frames.pack(Settled(call, outcome)))
             for kind, body in bodies:
                 said = clean(call, body, self._redact, self._cut_bytes, self._seal)
-                found.append(frames.body(kind, said))
+                found.append(frames.pack(frames.BODIES[kind](said)))
         try:
             self._append(b"".join(found), count=len(found))
             if self._always:
@@ -278,7 +266,8 @@ class Journal:
             self._drop(call, "no room")
             return b""
         try:
-            return frames.body(kind, clean(call, body, self._redact, self._cut_bytes, self._seal))
+            said = clean(call, body, self._redact, self._cut_bytes, self._seal)
+            return frames.pack(frames.BODIES[kind](said))
         except _UNWRITABLE as error:
             self._drop(call, str(error))
             return b""

@@ -22,20 +22,17 @@ PAYLOAD = Payload(
 )
 
 
-@pytest.mark.parametrize(
-    ("frame", "record"),
-    [
-        (frames.opened(frames.pack(CALL)), Opened(CALL)),
-        (frames.settled(frames.pack(CALL), OUTCOME), Settled(CALL, OUTCOME)),
-        (frames.body("request", PAYLOAD), Request(PAYLOAD)),
-        (frames.body("answer", PAYLOAD), Answer(PAYLOAD)),
-    ],
-)
-def test_a_frame_holds_its_record_as_msgspec_packs_it(frame: bytes, record: Frame) -> None:
-    packed = msgspec.msgpack.encode(record)
-    assert frame == segments.PREFIX.pack(len(packed), zlib.crc32(packed)) + packed
+@pytest.mark.parametrize("frame", [Opened(CALL), Settled(CALL, OUTCOME), Request(PAYLOAD), Answer(PAYLOAD)])
+def test_a_frame_says_how_long_it_is_and_holds_its_record_as_msgspec_packs_it(frame: Frame) -> None:
+    record = msgspec.msgpack.encode(frame)
+    assert frames.pack(frame) == segments.PREFIX.pack(len(record), zlib.crc32(record)) + record
+
+
+@pytest.mark.parametrize(("kind", "frame"), [("request", Request(PAYLOAD)), ("answer", Answer(PAYLOAD))])
+def test_a_body_becomes_the_frame_of_its_kind(kind: frames.Kind, frame: Frame) -> None:
+    assert frames.BODIES[kind](PAYLOAD) == frame
 
 
 def test_a_record_too_long_for_a_frame_is_refused() -> None:
     with pytest.raises(ValueError, match="a record of"):
-        frames.opened(bytes(segments.MAX_FRAME))
+        frames.pack(Opened(msgspec.structs.replace(CALL, model="m" * segments.MAX_FRAME)))

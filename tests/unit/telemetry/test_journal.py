@@ -93,10 +93,10 @@ def test_a_settlement_tells_the_call_it_was_given_and_not_another_of_its_id(
     journal = make()
     first, other = call(), Call(call_id="a", started_at_us=2, surface="openai.embeddings")
 
-    opened = journal.open(first)
-    journal.settle(first, OK, opened=opened)
-    opened = journal.open(first)
-    journal.settle(other, OK, opened=opened)
+    journal.open(first)
+    journal.settle(first, OK)
+    journal.open(first)
+    journal.settle(other, OK)
     journal.settle(first, OK)
 
     assert frames(tmp_path) == [
