@@ -63,7 +63,8 @@ class Recorder:
 
     def settle(self, exchange: Exchange) -> None:
         """Write how it went, with the answer; never raises. A call the journal refused leaves no row."""
-        if isinstance(exchange.error, JournalFull):
+        error = exchange.error
+        if error is not None and isinstance(error, JournalFull):
             return
         call = exchange.call or self._call(exchange)
         sent = exchange.upload or exchange.sent
@@ -82,13 +83,16 @@ class Recorder:
             return "none"
         if not self._journal.payload_room():
             return "lost"
-        unread = exchange.upload is not None or (exchange.answer_bytes and not exchange.answer)
-        return "cut" if unread or max(len(exchange.body), exchange.answer_bytes) > CUT_BYTES else "full"
+        size = exchange.answer_bytes
+        if exchange.upload is not None or len(exchange.body) > CUT_BYTES or size > CUT_BYTES:
+            return "cut"
+        return "cut" if size and not exchange.answer else "full"
 
     def _call(self, exchange: Exchange) -> Call:
         principal, identity, wire = exchange.principal, exchange.identity, exchange.wire
         peek = exchange.peek or _UNREAD
-        return Call(  # by position: 26 names would take ten times as long
+        # By position: names would take ten times as long. Not all: Python packs more than 30 into a list first.
+        return Call(
             exchange.call_id,
             exchange.started_at_us,
             wire.surface,
@@ -129,7 +133,7 @@ class Recorder:
             exchange.client.status,
             error_type,
             exchange.error.code if exchange.error else "",
-            message[:MESSAGE_CHARS],
+            message,
             last.provider,
             last.deployment,
             finding.response_model,
@@ -148,7 +152,7 @@ class Recorder:
             capture,
             exchange.memory,
             finding.service_tier,
-            tuple(exchange.checks),
+            tuple(exchange.checks) if exchange.checks else (),
             exchange.reuse.outcome if exchange.reuse is not None else "",
         )
 
@@ -172,7 +176,7 @@ def _verdict(exchange: Exchange) -> tuple[Status, str, str]:
         kind = error.code if isinstance(error, StreamRefused) else type(error).__name__
         return "error", kind, full_text(error)
     if exchange.finding.error:
-        return "error", "provider_stream_error", exchange.finding.error
+        return "error", "provider_stream_error", exchange.finding.error[:MESSAGE_CHARS]
     if client.finished:
         return "ok", "", ""
     return "error", "internal_error", "the gateway broke this call off; its log says why"
