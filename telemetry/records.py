@@ -13,6 +13,8 @@ One call writes up to four frames that share a `call_id`; each becomes a row wit
 
 A log that somebody sends about a call made elsewhere has no `Opened`.
 
+None of them can stand in a circle, so the garbage collector need not look at them (`gc=False`).
+
 Times of day are microseconds since 1970 (UTC), durations microseconds, money billionths of a US dollar.
 """
 
@@ -38,7 +40,7 @@ BATCH_ROW = "batch output"
 """`Cost.price_row` of what costs nothing itself, as the call named in `price_version` has counted the batch's output."""
 
 
-class Usage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """Tokens in disjoint buckets: each token is counted in exactly one of them. And what else is billed.
 
     OpenAI's `prompt_tokens` is `input_uncached + cache_read + input_audio + input_image`, its
@@ -76,7 +78,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         return self.output_text + self.output_reasoning + self.output_audio + self.output_image
 
 
-class Cost(msgspec.Struct, frozen=True, omit_defaults=True):
+class Cost(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a call cost; `total_nano_usd` is the sum of `lines`, or None with the `reason` why nobody knows."""
 
     total_nano_usd: int | None = None
@@ -93,7 +95,7 @@ class Cost(msgspec.Struct, frozen=True, omit_defaults=True):
     that was kept here, what it cost when it was made."""
 
 
-class Call(msgspec.Struct, frozen=True, omit_defaults=True):
+class Call(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Everything known before a provider is asked."""
 
     call_id: str
@@ -144,7 +146,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of the route's experiment."""
 
 
-class Injection(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Injection(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """Which memories went into the prompt of a call, or why none did."""
 
     status: str = ""
@@ -185,7 +187,7 @@ class Checked(msgspec.Struct, omit_defaults=True):
     """Why it failed, or what an external check said."""
 
 
-class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One try at one deployment; `error_type` is empty for the try that answered.
 
     Offsets are microseconds since `Call.started_at_us`.
@@ -216,7 +218,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     or nobody can say."""
 
 
-class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """How it went."""
 
     status: Status
@@ -255,20 +257,20 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether the answer is one that was kept here; empty if nobody looked. A hit says in `cost` what it saved."""
 
 
-class Opened(msgspec.Struct, frozen=True, tag_field="frame", tag="opened"):
+class Opened(msgspec.Struct, frozen=True, tag_field="frame", tag="opened", gc=False):
     """Written before the first byte goes to a provider."""
 
     call: Call
 
 
-class Settled(msgspec.Struct, frozen=True, tag_field="frame", tag="settled"):
+class Settled(msgspec.Struct, frozen=True, tag_field="frame", tag="settled", gc=False):
     """Written once, when the answer is over, however it ended."""
 
     call: Call
     outcome: Outcome
 
 
-class Payload(msgspec.Struct, frozen=True, omit_defaults=True):
+class Payload(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A body, and what a row of it needs to be found and dropped with its call."""
 
     call_id: str
@@ -295,13 +297,13 @@ class Payload(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of a request that may be remembered."""
 
 
-class Request(msgspec.Struct, frozen=True, tag_field="frame", tag="request"):
+class Request(msgspec.Struct, frozen=True, tag_field="frame", tag="request", gc=False):
     """The client's body as received."""
 
     payload: Payload
 
 
-class Answer(msgspec.Struct, frozen=True, tag_field="frame", tag="answer"):
+class Answer(msgspec.Struct, frozen=True, tag_field="frame", tag="answer", gc=False):
     """What the client was sent."""
 
     payload: Payload
