@@ -81,6 +81,23 @@ def test_after_a_short_write_nothing_of_the_frame_stays(
     writer.close()
 
 
+def test_a_later_segment_is_cut_back_to_its_own_last_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = make(tmp_path, segment_bytes=100)
+    writer.append(bytes(90))
+    writer.append(b"second")
+    write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
+        with pytest.raises(OSError, match="short write"):
+            writer.append(b"third")
+    writer.append(b"fourth")
+    assert contents(tmp_path)[1] == segments.header("w", 1, 7) + b"secondfourth"
+    assert writer.total == sum(map(len, contents(tmp_path)))
+    writer.close()
+
+
 def test_half_a_frame_that_cannot_be_cut_off_is_the_end_of_its_segment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
