@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote
 
 import httptools
+import msgspec
 
 from gateway.errors import BadRequest, TooLarge, TooSlow
 
@@ -75,90 +76,81 @@ class Taker(Protocol):
         ...
 
 
-class Client:
-    """A client's request, and the answer's way to it. One per request."""
+class Head(msgspec.Struct, eq=False):
+    """What a request says before its body; one for all requests that say the same, but for the body's length."""
 
-    __slots__ = (
-        "_bodiless",
-        "_chunked",
-        "_connection",
-        "_encouraged",
-        "_modern",
-        "_news",
-        "_on_gone",
-        "_parts",
-        "_transport",
-        "_unread",
-        "_unsent",
-        "complete",
-        "event_id",
-        "extra",
-        "finished",
-        "gone",
-        "headers",
-        "instead",
-        "keep_alive",
-        "method",
-        "over",
-        "path",
-        "query",
-        "raw_path",
-        "request_id",
-        "started",
-        "status",
-        "task",
-        "upgrade",
-    )
+    method: str
+    path: str
+    raw_path: bytes
+    query: bytes
+    headers: Headers
+    """As they came the first time, with names in lower case."""
+    modern: bool
+    """The client speaks HTTP/1.1: it knows chunks."""
+    keep_alive: bool
 
-    def __init__(
-        self,
-        connection: Line,
-        method: str,
-        url: bytes,
-        headers: Headers,
-        *,
-        modern: bool,
-        keep_alive: bool,
-    ) -> None:
-        self.method = method
-        self.path, self.raw_path, self.query = _split(url)
-        self.headers = headers
-        """As they came, with names in lower case."""
-        self.complete = False
-        """The whole body has arrived."""
-        self.upgrade = False
-        """It asks for a WebSocket. Then nothing but its answer, and frames, can follow on this connection."""
-        self.request_id = b""
-        """Goes out as `x-request-id` where the provider gave none of its own."""
-        self.event_id = b""
-        """Goes out as `x-tidegate-event-id` on the answers to calls."""
-        self.extra: Headers = []
-        """More headers of ours that go on the answer."""
-        self.instead = NONE
-        """Names of a provider's headers that do not: the client sees ours."""
-        self.started = False
-        self.finished = False
-        self.gone = False
-        """The client hung up before the answer was finished."""
-        self.over = False
-        """Nothing more can be sent: finished, gone, or broken off."""
-        self.status = 0
-        self.keep_alive = modern and keep_alive
-        self.task: asyncio.Task[None] | None = None
-        self._modern = modern
-        """The client speaks HTTP/1.1: it knows chunks."""
-        self._connection = connection
-        self._transport = connection.transport
-        self._parts: list[bytes] = []
-        self._unread = 0
-        self._encouraged = False
-        """Was told to send its body, if it asked."""
-        self._news: asyncio.Event | None = None
-        self._on_gone: Callable[[], None] | None = None
-        self._chunked = False
-        self._bodiless = False
-        self._unsent = b""
-        """Status and headers, until there is something to send with them."""
+
+class Client(msgspec.Struct, eq=False):
+    """A client's request, and the answer's way to it. One per request, so a struct: setting its fields costs nothing."""
+
+    _connection: Line
+    _transport: asyncio.Transport
+    head: Head
+    headers: Headers
+    """As they came, with names in lower case."""
+    keep_alive: bool
+    complete: bool = False
+    """The whole body has arrived."""
+    _parts: list[bytes] = []
+    _unread: int = 0
+    upgrade: bool = False
+    """It asks for a WebSocket. Then nothing but its answer, and frames, can follow on this connection."""
+    request_id: bytes = b""
+    """Goes out as `x-request-id` where the provider gave none of its own."""
+    event_id: bytes = b""
+    """Goes out as `x-tidegate-event-id` on the answers to calls."""
+    extra: Headers = []
+    """More headers of ours that go on the answer."""
+    instead: frozenset[bytes] = NONE
+    """Names of a provider's headers that do not: the client sees ours."""
+    started: bool = False
+    finished: bool = False
+    gone: bool = False
+    """The client hung up before the answer was finished."""
+    over: bool = False
+    """Nothing more can be sent: finished, gone, or broken off."""
+    status: int = 0
+    task: asyncio.Task[None] | None = None
+    _encouraged: bool = False
+    """Was told to send its body, if it asked."""
+    _news: asyncio.Event | None = None
+    _on_gone: Callable[[], None] | None = None
+    _chunked: bool = False
+    _bodiless: bool = False
+    _unsent: bytes = b""
+    """Status and headers, until there is something to send with them."""
+
+    # the request's head
+
+    @property
+    def method(self) -> str:
+        """`GET`, `POST`, ..."""
+        return self.head.method
+
+    @property
+    def path(self) -> str:
+        """The target's path, with what it encodes decoded."""
+        return self.head.path
+
+    @property
+    def raw_path(self) -> bytes:
+        """The target's path as it came."""
+        return self.head.raw_path
+
+    @property
+    def query(self) -> bytes:
+        """What follows the path, without its question mark."""
+        return self.head.query
 
     # the request's body
 
@@ -313,7 +305,7 @@ class Client:
     def _head(self, status: int, headers: Headers, *, length: int | None = None) -> bytes:
         self.started = True
         self.status = status
-        self._bodiless = self.method == "HEAD" or status in BODILESS
+        self._bodiless = self.head.method == "HEAD" or status in BODILESS
         names = dict(headers)
         lines = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._connection.stamp()]
         if self.instead:
@@ -337,7 +329,7 @@ class Client:
         """Choose how the client will know the end of a body of unknown length; return the header for it."""
         if self._bodiless:
             return b""
-        if self._modern:
+        if self.head.modern:
             self._chunked = True
             return b"transfer-encoding: chunked\r\n"
         self.keep_alive = False  # the body's end is the connection's
@@ -355,7 +347,7 @@ class Client:
         self._connection.answered(self)
 
 
-def _split(url: bytes) -> tuple[str, bytes, bytes]:
+def split_target(url: bytes) -> tuple[str, bytes, bytes]:
     """Return the target's path, the same as it was sent, and the query. Raises for what has no path."""
     raw_path, _, query = url.partition(b"?")
     if raw_path[:1] != b"/" or b"#" in url:

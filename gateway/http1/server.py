@@ -17,7 +17,7 @@ from typing_extensions import override
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gateway.asgi import Client, Headers, Taker
+from gateway.asgi import Client, Head, Headers, Taker, split_target
 from gateway.errors import BadRequest, GatewayError, TooSlow
 
 logger = logging.getLogger(__name__)
@@ -170,15 +170,10 @@ class Connection(asyncio.Protocol):
             lines = [b"%b: %b\r\n" % pair for pair in headers]
             self._upgrade = b"".join([parser.get_method(), b" ", url, b" HTTP/1.1\r\n", *lines, b"\r\n"])
             return
-        client = Client(
-            self,
-            parser.get_method().decode(),
-            url,
-            headers,
-            modern=parser.get_http_version() == "1.1",
-            keep_alive=parser.should_keep_alive() and not ours,
-        )
-        client.upgrade = ours
+        modern = parser.get_http_version() == "1.1"
+        keep_alive = modern and parser.should_keep_alive() and not ours
+        head = Head(parser.get_method().decode(), *split_target(url), headers, modern, keep_alive)
+        client = Client(self, self.transport, head, headers, keep_alive, upgrade=ours)
         self._arriving = client
         if self._active is None:
             self._start(client)
