@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 
 from gateway.asgi import Client, Head, Headers, Taker, split_target
 from gateway.errors import BadRequest, GatewayError, TooSlow
+from gateway.http1.heads import Heads
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class Connection(asyncio.Protocol):
 
     everyone: ClassVar[set[Connection]] = set()
     """Every open connection of the class."""
+    heads: ClassVar[Heads] = Heads()
+    """What its connections have read before."""
     _stamp: ClassVar[tuple[Headers, bytes]] = ([], b"")
     """uvicorn's default headers (it makes a new list each second) and how they are sent."""
 
@@ -75,6 +78,10 @@ class Connection(asyncio.Protocol):
         self._last_word: GatewayError | None = None
         self._unused_bytes = 0
         """Of headers, or of a body's framing: what came since something was last made of it."""
+        self._between = True
+        """The next byte begins a request."""
+        self._beginning = b""
+        """What was read at once of a request with its first byte, until its head is complete."""
         self._url = b""
         self._headers: Headers = []
         self._upgrade: bytes | None = None
@@ -117,7 +124,13 @@ class Connection(asyncio.Protocol):
             if self._upgrading.take(data) > MUCH:
                 self._pause_reading()
             return
-        self._feed(data)
+        between = self._between
+        again = self.heads.find(data) if between and self._active is None else None
+        if again is not None:
+            self._repeat(data, *again)
+        else:
+            self._beginning = data if between else b""
+            self._feed(data)
         if self._queue:
             self._ahead_bytes += len(data)
             if self._ahead_bytes > MUCH:
@@ -138,6 +151,10 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     # what the parser calls
+
+    def on_message_begin(self) -> None:
+        """Take note of the first byte of a request."""
+        self._between = False
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request's target."""
@@ -173,6 +190,8 @@ class Connection(asyncio.Protocol):
         modern = parser.get_http_version() == "1.1"
         keep_alive = modern and parser.should_keep_alive() and not ours
         head = Head(parser.get_method().decode(), *split_target(url), headers, modern, keep_alive)
+        if self._beginning:
+            head, self._beginning = self.heads.learn(self._beginning, head), b""
         client = Client(self, self.transport, head, headers, keep_alive, upgrade=ours)
         self._arriving = client
         if self._active is None:
@@ -192,6 +211,7 @@ class Connection(asyncio.Protocol):
         client, self._arriving = self._arriving, None
         self._unused_bytes = 0
         if client is not None:
+            self._between = client.keep_alive  # after the last one the parser ignores what comes
             client.take_end()
 
     # what uvicorn and the sweep call
@@ -300,11 +320,19 @@ class Connection(asyncio.Protocol):
             if not client.over:
                 client.break_off()
 
+    def _repeat(self, data: bytes, head: Head, headers: Headers, body: bytes, end: int) -> None:
+        """Take a request that came whole, with a head that was read before; its parser does not see it."""
+        self._unused_bytes, self.reading_since = 0, None
+        self._start(Client(self, self.transport, head, headers, head.keep_alive, True, [body]))
+        if end < len(data):
+            self._feed(data[end:])
+
     def _feed(self, data: bytes) -> None:
         self._unused_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as stop:
+            self._between = False
             if self._upgrade is not None:
                 self._hand_over(self._upgrade)
             elif self._active is not None and self._active.upgrade:
@@ -392,6 +420,7 @@ def connection_class(
             "render": staticmethod(render),
             "upgrades": staticmethod(upgrades),
             "everyone": set(),
+            "heads": Heads(),
         },
     )
 

@@ -1,0 +1,89 @@
+"""Heads of requests that were read before: a client sends the same one again and again, but for its body's length.
+
+httptools reads every head the first two times. From then on it is known by its bytes, all of them but the digits of
+the length, so it can mean nothing else than what the parser said.
+"""
+
+from __future__ import annotations
+
+from gateway.asgi import Head, Headers
+
+LENGTH = b"content-length"
+MOST_HEADS = 512
+MOST_SEEN = 8192
+LONGEST = 4096
+_SPELLINGS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+_NEVER = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
+"""With one of these, more than the head decides what follows it."""
+
+Key = tuple[bytes, bytes]
+"""A head's bytes before its length and after it."""
+
+
+class Heads:
+    """What is remembered of them, for all connections. A head that comes only once is not kept."""
+
+    def __init__(self) -> None:
+        self._known: dict[Key, tuple[Head, int]] = {}
+        """The head, and which of its headers is the length."""
+        self._seen: set[int] = set()
+        """Hashes of heads that came once."""
+
+    def find(self, data: bytes) -> tuple[Head, Headers, bytes, int] | None:
+        """Return head, headers and body of a whole request with a known head, and where in `data` it ends."""
+        key, digits, end = _cut(data)
+        known = self._known.get(key)
+        if known is None or not digits.isdigit():
+            return None
+        stop = end + 4 + int(digits)
+        if stop > len(data):
+            return None
+        head, at = known
+        headers = head.headers.copy()
+        headers[at] = (LENGTH, digits)
+        return head, headers, data[end + 4 : stop], stop
+
+    def learn(self, data: bytes, head: Head) -> Head:
+        """Take in what the parser made of the head with which `data` begins; return the one to use for it."""
+        key, digits, end = _cut(data)
+        if end < 0 or not digits.isdigit():
+            return head
+        if key in self._known:
+            return self._known[key][0]
+        mark = hash(key)
+        if mark not in self._seen:
+            if len(self._seen) >= MOST_SEEN:
+                self._seen.clear()
+            self._seen.add(mark)
+        elif _is_plain(data[:end], head):
+            if len(self._known) >= MOST_HEADS:
+                del self._known[next(iter(self._known))]
+            self._known[key] = (head, head.headers.index((LENGTH, digits)))
+        return head
+
+
+def _cut(data: bytes) -> tuple[Key, bytes, int]:
+    """Return what stands around the length, the length, and where the head ends; -1 if that is not to be seen."""
+    end = data.find(b"\r\n\r\n", 0, LONGEST)
+    front, found, back = data[: end + 2].partition(_SPELLINGS[0])
+    if not found:
+        front, _, back = front.partition(_SPELLINGS[1])
+    digits, _, back = back.partition(b"\r\n")
+    return (front, back), digits, end
+
+
+def _is_plain(raw: bytes, head: Head) -> bool:
+    """Say whether anybody would read the head as the parser did, and its length alone says where the body ends."""
+    first, *lines = raw.split(b"\r\n")
+    target = head.raw_path + b"?" + head.query if head.query else head.raw_path
+    headers = [
+        (name.lower(), value.strip(b" \t")) for name, _, value in (line.partition(b":") for line in lines)
+    ]
+    names = [name for name, _ in headers]
+    return (
+        head.keep_alive
+        and first == b"POST %b HTTP/1.1" % target
+        and headers == head.headers
+        and names.count(LENGTH) == 1
+        and _NEVER.isdisjoint(names)
+    )
