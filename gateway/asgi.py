@@ -88,6 +88,8 @@ class Head(msgspec.Struct, eq=False):
     modern: bool
     """The client speaks HTTP/1.1: it knows chunks."""
     keep_alive: bool
+    known: Any = None
+    """What the application found out about it."""
 
 
 class Client(msgspec.Struct, eq=False):

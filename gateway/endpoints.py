@@ -18,8 +18,9 @@ from gateway.access import check_path, need
 from gateway.asgi import Asgi, Client, Headers, Receive, Scope, Send, read_body
 from gateway.clock import Clock
 from gateway.errors import GatewayError, MethodNotAllowed, Unauthenticated, Unavailable
-from gateway.exchange import Exchange
+from gateway.exchange import Exchange, Identity
 from gateway.ids import uuid7
+from gateway.keyring import Hold
 from gateway.pipeline import Pipeline, refuse
 from gateway.principal import Principal
 from gateway.providers.upgraded import key_offered
@@ -51,6 +52,21 @@ EXPOSED = (
     b"retry-after-ms, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
     b"x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
 )
+
+
+class Met(msgspec.Struct, frozen=True):
+    """What a head asks for, and who that is: found once for all calls with the same head."""
+
+    surface: Surface
+    principal: Principal
+    secret: str
+    """The key the client sent, in open mode."""
+    identity: Identity
+    """Names no event if the head names none: it is the call's own id then."""
+    event_id: bytes
+    """The same as a header."""
+    hold: Hold
+    """For how long it counts."""
 
 
 class ColdPath(Protocol):
@@ -100,23 +116,20 @@ class App:
         call_id = uuid7()
         client.request_id = call_id.encode()
         headers = dict(client.headers)
-        if client.query and (key := surfaces.key_in(client.path, client.query)):
-            headers.setdefault(b"x-goog-api-key", key)
-        surface = _surface(client, headers)
+        met: Met | None = client.head.known
+        if met is not None and not self._auth.holds(met.hold):
+            met = None
+        surface = met.surface if met is not None else _surface(client, headers)
         wire = surface.wire if surface is not None else surfaces.default(headers, client.path)
         try:
-            if (origin := self._auth.admit(headers)) and await _cors(client, headers, origin):
-                return
-            if surface is None:
-                await self._elsewhere(client, headers, wire)
-            elif client.method == surface.method:
-                await self._hot(client, headers, surface)
-            else:
-                raise MethodNotAllowed(f"{client.path} takes POST, not {client.method}")
+            if met is None:
+                met = await self._meet(client, headers, surface, wire)
+            if met is not None:
+                await self._pipeline.run(await self._exchange(client, headers, met))
         except GatewayError as error:
             self._refused(error.code)
-            if surface is not None and not client.event_id:
-                client.event_id = uuid7().encode()  # the call has no identity, but each answer names an event
+            if surface is not None and not client.event_id:  # each answer to a call names an event
+                client.event_id = client.request_id
             await refuse(client, wire, error)
         except asyncio.CancelledError:
             # The drain ran out. Not raised on: uvicorn would log a trace for each stream still open.
@@ -126,13 +139,35 @@ class App:
             bug = GatewayError("the gateway failed to answer; its log has the call id")
             await refuse(client, wire, bug)
 
-    async def _hot(self, client: Client, headers: dict[bytes, bytes], surface: Surface) -> None:
+    async def _meet(
+        self, client: Client, headers: dict[bytes, bytes], surface: Surface | None, wire: Wire
+    ) -> Met | None:
+        """Find out who asks, and return what for; None if it is no call, and was answered."""
+        origin = self._auth.admit(headers)
+        if origin and await _cors(client, headers, origin):
+            return None
+        if surface is None:
+            await self._elsewhere(client, headers, wire)
+            return None
+        if client.method != surface.method:
+            raise MethodNotAllowed(f"{client.path} takes POST, not {client.method}")
         principal, secret = self._auth.identify(headers)
         need(principal, "call")
-        identity = read_identity(headers, principal, uuid7)
+        identity = read_identity(headers, principal)
         if principal.stale:
             identity = msgspec.structs.replace(identity, properties={**identity.properties, **KEYS_STALE})
-        client.event_id = header_value(identity.event_id)
+        event_id = header_value(identity.event_id)
+        met = Met(surface, principal, secret, identity, event_id, self._auth.hold(principal))
+        if not origin and len(headers) == len(dict(client.headers)):
+            client.head.known = met  # the next call needs neither headers on its answer nor more of its own
+        return met
+
+    async def _exchange(self, client: Client, headers: dict[bytes, bytes], met: Met) -> Exchange:
+        """Return the call, its body read."""
+        surface, identity, call_id = met.surface, met.identity, client.request_id.decode()
+        client.event_id = met.event_id or client.request_id
+        if identity.event_id_made:
+            identity = msgspec.structs.replace(identity, event_id=call_id)
         place, upload, body = surface.place, None, b""
         if place is not None:
             upload = upload_of(client, headers, silence_s=self._body_timeout_s)
@@ -140,23 +175,21 @@ class App:
             body = await read_body(
                 client, headers, limit=self._max_body_bytes, silence_s=self._body_timeout_s
             )
-        await self._pipeline.run(
-            Exchange(
-                call_id=client.request_id.decode(),
-                wire=surface.wire,
-                headers=headers,
-                body=body,
-                named=surface.model,
-                query=client.query,
-                place=place,
-                upload=upload,
-                client=client,
-                started_at_us=self._clock.now_us(),
-                started_ns=self._clock.monotonic_ns(),
-                principal=principal,
-                client_secret=secret,
-                identity=identity,
-            )
+        return Exchange(
+            call_id=call_id,
+            wire=surface.wire,
+            headers=headers,
+            body=body,
+            named=surface.model,
+            query=client.query,
+            place=place,
+            upload=upload,
+            client=client,
+            started_at_us=self._clock.now_us(),
+            started_ns=self._clock.monotonic_ns(),
+            principal=met.principal,
+            client_secret=met.secret,
+            identity=identity,
         )
 
     async def _elsewhere(self, client: Client, headers: dict[bytes, bytes], wire: Wire) -> None:
@@ -189,7 +222,9 @@ class App:
 
 
 def _surface(client: Client, headers: dict[bytes, bytes]) -> Surface | None:
-    """Return what is asked for, if it is a call; a key among a WebSocket's protocols joins the headers."""
+    """Return what is asked for, if it is a call; a key in the query, or among a WebSocket's protocols, joins the headers."""
+    if client.query and (key := surfaces.key_in(client.path, client.query)):
+        headers.setdefault(b"x-goog-api-key", key)
     if client.upgrade:
         if key := key_offered(headers):
             headers.setdefault(b"authorization", b"Bearer " + key)

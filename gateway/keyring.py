@@ -15,6 +15,15 @@ from gateway.principal import Principal
 T = TypeVar("T")
 
 
+class Hold(msgspec.Struct, frozen=True):
+    """For how long what a keyring said holds."""
+
+    changes: int
+    """How often it had heard something when it said it."""
+    until_us: int
+    """0: until it hears something."""
+
+
 class _Chain(msgspec.Struct, kw_only=True):
     """Keys as of one revision."""
 
@@ -50,6 +59,8 @@ class Keyring:
         self._chain = _Chain(principals=dict(static))
         self._next: _Chain | None = None
         """One that was begun anew and is not complete."""
+        self._changes = 0
+        """How often anything was heard."""
 
     @property
     def issued(self) -> bool:
@@ -74,6 +85,17 @@ class Keyring:
         elif principal.virtual:
             return self._checked(principal)
         return principal
+
+    def hold(self, principal: Principal) -> Hold:
+        """Return for how long `find`, `issued` and `certain` would say what they now say."""
+        if not principal.virtual:
+            return Hold(self._changes, 0)
+        stale_us = self._chain.issued_us + self._max_stale_us + 1
+        return Hold(self._changes, min(principal.expires_us or stale_us, stale_us))
+
+    def holds(self, hold: Hold) -> bool:
+        """Say whether that is still so."""
+        return hold.changes == self._changes and (not hold.until_us or self._clock.now_us() < hold.until_us)
 
     def check_certain(self) -> None:
         """Raise Unavailable if there may be keys that this worker has not heard of."""
@@ -101,6 +123,7 @@ class Keyring:
 
     def take(self, page: Page) -> bool:
         """Take in what changed; False if the page does not follow what is known."""
+        self._changes += 1
         if page.after == 0:
             self._next = _Chain(
                 principals=dict(self._static), position=Position(epoch=page.epoch, revision=0)
@@ -119,6 +142,7 @@ class Keyring:
 
     def take_none(self) -> None:
         """Take in that the hub never issued a key."""
+        self._changes += 1
         self._chain, self._next = _Chain(principals=dict(self._static)), None
         self.certain = True
 

@@ -33,6 +33,9 @@ class Auth:
     ) -> None:
         """Take any keyring; `internal` is the token of the house's own calls."""
         self._keyring = keyring or Keyring(static_keys(settings), SystemClock())
+        self.hold = self._keyring.hold
+        """For how long what `admit` and `identify` said of a request counts for another with the same headers."""
+        self.holds = self._keyring.holds
         self._may_open = is_loopback(settings.server.host)
         self._names = LOOPBACK_NAMES | {name.lower() for name in settings.server.names}
         self._origins = {origin.encode().lower() for origin in settings.cors.origins}

@@ -100,8 +100,8 @@ Read = Callable[[_Found, bytes, bytes], None]
 """Takes what a header says, given its name and value. Raises BadRequest."""
 
 
-def read_identity(headers: dict[bytes, bytes], principal: Principal, new_id: Callable[[], str]) -> Identity:
-    """Read who the call is for; an event id is made if none is given. Raises BadRequest, Forbidden."""
+def read_identity(headers: dict[bytes, bytes], principal: Principal) -> Identity:
+    """Read who the call is for; if no event is named, its id is still to be made. Raises BadRequest, Forbidden."""
     found: _Found | None = None
     for name in headers:
         read = _reads[name]
@@ -109,7 +109,7 @@ def read_identity(headers: dict[bytes, bytes], principal: Principal, new_id: Cal
             found = found or _Found()
             read(found, name, headers[name])
     if found is None:
-        return Identity(event_id=new_id(), event_id_made=True, environment=principal.environment)
+        return Identity(event_id="", event_id_made=True, environment=principal.environment)
     if len(found.properties) > MAX_PROPERTIES:
         raise BadRequest(f"more than {MAX_PROPERTIES} x-tidegate-property-* headers", code="invalid_header")
     ids = found.ids
@@ -121,9 +121,7 @@ def read_identity(headers: dict[bytes, bytes], principal: Principal, new_id: Cal
         found.properties = _merged(found.properties, weak.properties)
     if not principal.open or "environment" not in ids:
         ids["environment"] = principal.environment
-    made = "event_id" not in ids
-    if made:
-        ids["event_id"] = new_id()
+    made = ids.setdefault("event_id", "") == ""
     return Identity(
         **ids, event_id_made=made, tags=found.tags, properties=found.properties, metrics=found.metrics
     )

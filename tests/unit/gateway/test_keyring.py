@@ -138,3 +138,36 @@ def test_equal_parts_of_many_keys_are_one_object(ring: Keyring) -> None:
     assert other is not None
     assert one.project is other.project
     assert one.models is other.models
+
+
+@pytest.mark.parametrize(("secret", "holds_for_s"), [("static", None), ("a", 60), ("b", 60), ("ending", 10)])
+def test_what_was_found_holds_until_the_key_ends_or_grows_stale_or_anything_is_heard(
+    ring: Keyring, clock: HandClock, secret: str, holds_for_s: int | None
+) -> None:
+    ending = row("k3", ends={"ending": START_US + 10 * SECOND})
+    assert ring.take(page(0, 3, row("k1", "a"), row("k2", "b", serve_stale=True), ending))
+    found = ring.find(digest(secret))
+    assert found is not None
+    hold = ring.hold(found)
+    stands = [ring.holds(hold)]
+    clock.us += 10 * SECOND - 1
+    stands.append(ring.holds(hold))
+    clock.us += 1
+    stands.append(ring.holds(hold))
+    clock.us += 50 * SECOND
+    stands.append(ring.holds(hold))
+    clock.us += 1
+    stands.append(ring.holds(hold))
+
+    assert stands == [True, True, holds_for_s != 10, holds_for_s != 10, holds_for_s is None]
+    assert not ring.take(page(9, 10)), "a page that does not follow"
+    assert not ring.holds(hold)
+
+
+def test_what_was_found_of_a_stale_key_does_not_hold(ring: Keyring, clock: HandClock) -> None:
+    assert ring.take(page(0, 1, row("k1", "a", serve_stale=True)))
+    clock.us += 61 * SECOND
+    found = ring.find(digest("a"))
+
+    assert found is not None
+    assert not ring.holds(ring.hold(found))

@@ -16,14 +16,10 @@ OPEN = Principal(key_id="open", open=True)
 KEYED = Principal(key_id="ci", environment="test")
 
 
-def made() -> str:
-    return "made-id"
+def test_an_event_id_is_to_be_made_when_none_is_given() -> None:
+    identity = read_identity({}, OPEN)
 
-
-def test_an_event_id_is_made_when_none_is_given() -> None:
-    identity = read_identity({}, OPEN, made)
-
-    assert (identity.event_id, identity.event_id_made) == ("made-id", True)
+    assert (identity.event_id, identity.event_id_made) == ("", True)
 
 
 def test_every_header_finds_its_field() -> None:
@@ -39,7 +35,7 @@ def test_every_header_finds_its_field() -> None:
         b"user-agent": b"x-tidegate-user-id",
     }
 
-    identity = read_identity(headers, OPEN, made)
+    identity = read_identity(headers, OPEN)
 
     assert identity.user_id == "ada"
     assert identity.agent_id == "planner"
@@ -55,7 +51,7 @@ def test_every_header_finds_its_field() -> None:
 def test_an_id_may_be_percent_encoded_utf8(value: str) -> None:
     encoded = b"".join(b"%%%02X" % byte for byte in value.encode())
 
-    assert read_identity({b"x-tidegate-user-id": encoded}, OPEN, made).user_id == value
+    assert read_identity({b"x-tidegate-user-id": encoded}, OPEN).user_id == value
 
 
 @pytest.mark.parametrize(
@@ -73,23 +69,23 @@ def test_an_id_may_be_percent_encoded_utf8(value: str) -> None:
 )
 def test_a_bad_header_is_refused_by_name(name: bytes, value: bytes, rule: str) -> None:
     with pytest.raises(BadRequest, match=rule) as refused:
-        read_identity({name: value}, OPEN, made)
+        read_identity({name: value}, OPEN)
 
     assert refused.value.param == name.decode()
     assert refused.value.status == 400
 
 
 def test_a_key_counts_in_its_own_environment() -> None:
-    assert read_identity({}, KEYED, made).environment == "test"
+    assert read_identity({}, KEYED).environment == "test"
 
 
 def test_a_key_cannot_count_in_another_environment() -> None:
     with pytest.raises(Forbidden, match="'test', not 'prod'"):
-        read_identity({b"x-tidegate-environment": b"prod"}, KEYED, made)
+        read_identity({b"x-tidegate-environment": b"prod"}, KEYED)
 
 
 def test_open_mode_takes_any_environment() -> None:
-    assert read_identity({b"x-tidegate-environment": b"staging"}, OPEN, made).environment == "staging"
+    assert read_identity({b"x-tidegate-environment": b"staging"}, OPEN).environment == "staging"
 
 
 @given(
@@ -97,7 +93,7 @@ def test_open_mode_takes_any_environment() -> None:
 )
 def test_no_header_value_gets_past_as_anything_but_text_or_a_bad_request(headers: dict[bytes, bytes]) -> None:
     try:
-        identity = read_identity(headers, OPEN, made)
+        identity = read_identity(headers, OPEN)
     except BadRequest:
         return
 
@@ -106,7 +102,7 @@ def test_no_header_value_gets_past_as_anything_but_text_or_a_bad_request(headers
 
 
 def field(headers: dict[bytes, bytes], name: str) -> object:
-    return getattr(read_identity(headers, OPEN, made), name)
+    return getattr(read_identity(headers, OPEN), name)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +173,7 @@ def test_tags_and_properties_of_other_gateways_are_taken_in(
 
 def test_respans_header_is_read_like_its_body() -> None:
     said = base64.b64encode(b'{"customer_identifier":"ada","custom_identifier":"e-1","metadata":{"k":"v"}}')
-    identity = read_identity({b"x-data-respan-params": said}, OPEN, made)
+    identity = read_identity({b"x-data-respan-params": said}, OPEN)
 
     assert (identity.user_id, identity.event_id, identity.properties) == ("ada", "e-1", {"k": "v"})
 
@@ -197,7 +193,7 @@ def test_a_header_of_another_gateway_that_makes_no_sense_is_refused_by_name(
     headers: dict[bytes, bytes],
 ) -> None:
     with pytest.raises(BadRequest) as caught:
-        read_identity(headers, OPEN, made)
+        read_identity(headers, OPEN)
 
     assert caught.value.param == next(iter(headers)).decode()
 
@@ -205,8 +201,8 @@ def test_a_header_of_another_gateway_that_makes_no_sense_is_refused_by_name(
 def test_another_gateways_environment_counts_only_where_no_key_says_it() -> None:
     headers = {b"x-portkey-metadata": b'{"environment":"staging"}'}
 
-    assert read_identity(headers, OPEN, made).environment == "staging"
-    assert read_identity(headers, KEYED, made).environment == "test"
+    assert read_identity(headers, OPEN).environment == "staging"
+    assert read_identity(headers, KEYED).environment == "test"
 
 
 @pytest.mark.parametrize(
@@ -219,7 +215,7 @@ def test_another_gateways_environment_counts_only_where_no_key_says_it() -> None
     ],
 )
 def test_a_step_tells_what_it_measured(said: bytes, metrics: dict[str, float]) -> None:
-    assert read_identity({b"x-tidegate-metrics": said}, OPEN, made).metrics == metrics
+    assert read_identity({b"x-tidegate-metrics": said}, OPEN).metrics == metrics
 
 
 @pytest.mark.parametrize(
@@ -241,5 +237,5 @@ def test_a_step_tells_what_it_measured(said: bytes, metrics: dict[str, float]) -
 )
 def test_what_is_no_measurement_is_refused_by_the_headers_name(said: bytes) -> None:
     with pytest.raises(BadRequest, match="x-tidegate-metrics") as refused:
-        read_identity({b"x-tidegate-metrics": said}, OPEN, made)
+        read_identity({b"x-tidegate-metrics": said}, OPEN)
     assert refused.value.param == "x-tidegate-metrics"
