@@ -24,6 +24,8 @@ STATUS_LINES = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
 }
 
+_LINE = b": ".join
+"""Makes a header's pair its line."""
 NONE: frozenset[bytes] = frozenset()
 JSON_TYPE = (b"content-type", b"application/json")
 
@@ -309,33 +311,32 @@ class Client(msgspec.Struct, eq=False):
         self.status = status
         self._bodiless = self.head.method == "HEAD" or status in BODILESS
         names = dict(headers)
-        lines = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._connection.stamp()]
         if self.instead:
             headers = [pair for pair in headers if pair[0] not in self.instead]
-        lines += [b"%b: %b\r\n" % pair for pair in headers]
-        if self.extra:
-            lines += [b"%b: %b\r\n" % pair for pair in self.extra]
-        lines.append(b"x-tidegate-call-id: %b\r\n" % self.request_id)
+        lines = [*map(_LINE, headers), *map(_LINE, self.extra), b"x-tidegate-call-id: " + self.request_id]
         if self.event_id:
-            lines.append(b"x-tidegate-event-id: %b\r\n" % self.event_id)
+            lines.append(b"x-tidegate-event-id: " + self.event_id)
         if b"x-request-id" not in names:
-            lines.append(b"x-request-id: %b\r\n" % self.request_id)
+            lines.append(b"x-request-id: " + self.request_id)
         if b"content-length" not in names and status not in BODILESS:
-            lines.append(self._without_length() if length is None else b"content-length: %d\r\n" % length)
+            if length is not None:
+                lines.append(b"content-length: %d" % length)
+            elif self._chunks():
+                lines.append(b"transfer-encoding: chunked")
         if status == 101:
-            lines.append(b"connection: Upgrade\r\nupgrade: websocket\r\n")
+            lines.append(b"connection: Upgrade\r\nupgrade: websocket")
         lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        return b"".join(lines)
+        first = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+        return first + self._connection.stamp() + b"\r\n".join(lines)
 
-    def _without_length(self) -> bytes:
-        """Choose how the client will know the end of a body of unknown length; return the header for it."""
+    def _chunks(self) -> bool:
+        """Choose how the client will know the end of a body of unknown length; True if by chunks."""
         if self._bodiless:
-            return b""
-        if self.head.modern:
-            self._chunked = True
-            return b"transfer-encoding: chunked\r\n"
-        self.keep_alive = False  # the body's end is the connection's
-        return b""
+            return False
+        self._chunked = self.head.modern
+        if not self._chunked:
+            self.keep_alive = False  # the body's end is the connection's
+        return self._chunked
 
     def _end(self, last: bytes) -> None:
         self._on_gone = None

@@ -125,7 +125,7 @@ class App:
             if met is None:
                 met = await self._meet(client, headers, surface, wire)
             if met is not None:
-                await self._pipeline.run(await self._exchange(client, headers, met))
+                await self._pipeline.run(await self._exchange(call_id, client, headers, met))
         except GatewayError as error:
             self._refused(error.code)
             if surface is not None and not client.event_id:  # each answer to a call names an event
@@ -162,9 +162,11 @@ class App:
             client.head.known = met  # the next call needs neither headers on its answer nor more of its own
         return met
 
-    async def _exchange(self, client: Client, headers: dict[bytes, bytes], met: Met) -> Exchange:
+    async def _exchange(
+        self, call_id: str, client: Client, headers: dict[bytes, bytes], met: Met
+    ) -> Exchange:
         """Return the call, its body read."""
-        surface, identity, call_id = met.surface, met.identity, client.request_id.decode()
+        surface, identity = met.surface, met.identity
         client.event_id = met.event_id or client.request_id
         if identity.event_id_made:
             identity = msgspec.structs.replace(identity, event_id=call_id)
@@ -181,7 +183,7 @@ class App:
             headers=headers,
             body=body,
             named=surface.model,
-            query=client.query,
+            query=client.head.query,
             place=place,
             upload=upload,
             client=client,

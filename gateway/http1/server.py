@@ -124,13 +124,13 @@ class Connection(asyncio.Protocol):
             if self._upgrading.take(data) > MUCH:
                 self._pause_reading()
             return
-        between = self._between
-        again = self.heads.find(data) if between and self._active is None else None
-        if again is not None:
-            self._repeat(data, *again)
-        else:
-            self._beginning = data if between else b""
-            self._feed(data)
+        if self._between and self._active is None and (again := self.heads.find(data)) is not None:
+            self._repeat(*again)
+            if again[-1] == len(data):
+                return
+            data = data[again[-1] :]
+        self._beginning = data if self._between else b""
+        self._feed(data)
         if self._queue:
             self._ahead_bytes += len(data)
             if self._ahead_bytes > MUCH:
@@ -268,7 +268,16 @@ class Connection(asyncio.Protocol):
         if not client.keep_alive:
             self.transport.close()
         elif not self.transport.is_closing():
-            self._next()
+            if self._queue:
+                self._start(self._queue.popleft())
+            elif self._last_word is not None:
+                self._say(self._last_word)
+            elif self._unused_bytes:
+                self.reading_since = self._loop.time()
+            if not self._queue:
+                self._ahead_bytes = 0
+                if self._read_paused:
+                    self.resume_reading()
 
     def linger(self) -> None:
         """Close soon: until then what still comes is thrown away, so that the answer is not lost to a reset."""
@@ -291,23 +300,11 @@ class Connection(asyncio.Protocol):
         taker.connection_made(self.transport)
         self.resume_reading()
 
-    def _next(self) -> None:
-        if self._queue:
-            self._start(self._queue.popleft())
-        elif self._last_word is not None:
-            self._say(self._last_word)
-        elif self._unused_bytes:
-            self.reading_since = self._loop.time()
-        if not self._queue:
-            self._ahead_bytes = 0
-            if self._read_paused:
-                self.resume_reading()
-
     def _start(self, client: Client) -> None:
         self._active = client
         # not `tasks.spawn`: uvicorn waits for these itself, and `_serve` cannot fail
-        client.task = self._loop.create_task(self._serve(client))
-        self._tasks.add(client.task)
+        task = client.task = self._loop.create_task(self._serve(client))
+        self._tasks.add(task)
 
     async def _serve(self, client: Client) -> None:
         try:
@@ -320,12 +317,10 @@ class Connection(asyncio.Protocol):
             if not client.over:
                 client.break_off()
 
-    def _repeat(self, data: bytes, head: Head, headers: Headers, body: bytes, end: int) -> None:
+    def _repeat(self, head: Head, headers: Headers, body: bytes, _end: int) -> None:
         """Take a request that came whole, with a head that was read before; its parser does not see it."""
         self._unused_bytes, self.reading_since = 0, None
         self._start(Client(self, self.transport, head, headers, head.keep_alive, True, [body]))
-        if end < len(data):
-            self._feed(data[end:])
 
     def _feed(self, data: bytes) -> None:
         self._unused_bytes += len(data)
