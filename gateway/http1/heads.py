@@ -9,7 +9,7 @@ from __future__ import annotations
 from gateway.asgi import Head, Headers
 
 LENGTH = b"content-length"
-MOST_HEADS = 512
+MOST_HEADS = 1024
 MOST_SEEN = 8192
 LONGEST = 4096
 _SPELLINGS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")

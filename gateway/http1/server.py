@@ -213,6 +213,8 @@ class Connection(asyncio.Protocol):
         if client is not None:
             self._between = client.keep_alive  # after the last one the parser ignores what comes
             client.take_end()
+            if client is self._active:  # nothing can be gained by waiting, and a hang-up would go unnoticed
+                self.resume_reading()
 
     # what uvicorn and the sweep call
 

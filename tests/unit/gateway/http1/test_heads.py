@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from gateway.asgi import Head, Headers
 from gateway.http1 import heads as module
-from gateway.http1.heads import MOST_HEADS, Heads
+from gateway.http1.heads import Heads
 from tests.fakes.door import Line, chunked, cut, post, tell
 
 SDK = (
@@ -177,12 +177,13 @@ async def test_heads_that_come_once_drive_none_out_and_the_oldest_goes_when_ther
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "MOST_SEEN", 100)
+    monkeypatch.setattr(module, "MOST_HEADS", 30)
     heads = Counting()
     await said(heads, AGAIN[:2])
     await said(heads, [post(f"/once/{number}", b"x") for number in range(200)])
     assert heads.find(AGAIN[2]) is not None
 
-    await said(heads, *[[post(f"/twice/{number}", b"x")] * 2 for number in range(MOST_HEADS)])
+    await said(heads, *[[post(f"/twice/{number}", b"x")] * 2 for number in range(30)])
 
     assert heads.find(AGAIN[2]) is None
     assert heads.find(post("/twice/1", b"y")) is not None

@@ -143,6 +143,21 @@ async def test_an_unread_body_is_not_read_on_until_the_handler_asks() -> None:
     assert repr(b"x" * MUCH * 2).encode() in await line.settle()
 
 
+async def test_once_a_large_body_is_here_the_connection_is_read_so_that_a_hang_up_is_noticed() -> None:
+    line = Line(Client.ended)
+    sent = post("/", b"x" * MUCH * 2)
+    line.hear(sent)
+    await line.settle()
+    at_once = line.wire.is_reading()
+    in_parts = Line(Client.ended)
+    in_parts.hear(sent[: MUCH + 1000])
+    assert not in_parts.wire.is_reading()
+    in_parts.hear(sent[MUCH + 1000 :])
+
+    assert at_once
+    assert in_parts.wire.is_reading()
+
+
 async def test_requests_sent_ahead_wait_and_are_not_read_without_end() -> None:
     go = asyncio.Event()
 
