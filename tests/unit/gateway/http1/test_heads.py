@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from gateway.asgi import Head, Headers
+from gateway.asgi import Client, Head, Headers
 from gateway.http1 import heads as module
 from gateway.http1.heads import Heads
 from tests.fakes.door import Line, chunked, cut, post, tell
@@ -212,3 +212,20 @@ async def test_requests_with_one_head_do_not_share_their_headers() -> None:
     assert first[0] is second[0]
     assert (b"content-length", b"3") in first[1]
     assert (b"content-length", b"5") in second[1]
+
+
+async def test_a_request_whose_body_comes_later_has_the_head_that_is_known() -> None:
+    heads, seen, answer = Heads(), [], b""
+
+    async def look(client: Client) -> None:
+        seen.append(client.head)
+        await tell(client)
+
+    for pieces in ([AGAIN[0]], [AGAIN[0]], [AGAIN[3][:-2], AGAIN[3][-2:]]):
+        line = Line(look, heads)
+        line.hear(*pieces)
+        answer = await line.settle(30)
+
+    assert seen[2] is seen[1]
+    assert b"(b'content-length', b'5')" in answer
+    assert answer.endswith(b"b'three')")
