@@ -254,22 +254,15 @@ class Opening(msgspec.Struct, eq=False):
         upstream, outgoing, timeouts = self.upstream, self.outgoing, self.timeouts
         pool = self._pool = upstream.pool(outgoing.origin)
         way, now = pool.way, pool.loop.time()
-        ask = Ask(
-            method=outgoing.method,
-            head=head(
-                outgoing,
-                host=way.host,
-                prefix=way.prefix,
-                proxy_header=way.proxy_header,
-                streamed=outgoing.parts is not None,
-                length=outgoing.length,
-            ),
-            body=outgoing.body,
-            parts=outgoing.parts,
-            length=outgoing.length,
-            timeouts=timeouts,
-            stream=self.stream,
-            total_at=now + timeouts.total_s,
+        ask = Ask(  # by position: names would take several times as long
+            outgoing.method,
+            head(outgoing, way.host, way.prefix, way.proxy_header),
+            timeouts,
+            self.stream,
+            now + timeouts.total_s,
+            outgoing.body,
+            outgoing.parts,
+            outgoing.length,
         )
         connection = pool.take(upstream.idle_s, now)
         if connection is None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from gateway.errors import UpstreamFailed
-from gateway.providers.base import Outgoing
+from gateway.providers.base import Outgoing, Unchanging
 from gateway.settings import Timeouts
 
 FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
@@ -24,32 +24,26 @@ _HEADS: dict[tuple[object, ...], bytes] = {}
 """Most requests to a provider begin alike: everything before the line that says how long the body is."""
 
 
-class Ask(msgspec.Struct, kw_only=True, eq=False):
+class Ask(msgspec.Struct, eq=False):
     """One request, ready for the wire."""
 
     method: str
     head: bytes
-    body: bytes = b""
-    parts: AsyncIterator[bytes] | None = None
-    length: int | None = None
-    """Of all parts; None: chunked."""
     timeouts: Timeouts
     stream: bool
     total_at: float
     """When the attempt's total clock runs out, in the loop's time."""
+    body: bytes = b""
+    parts: AsyncIterator[bytes] | None = None
+    length: int | None = None
+    """Of all parts; None: chunked."""
 
 
-def head(
-    outgoing: Outgoing,
-    *,
-    host: bytes,
-    prefix: bytes = b"",
-    proxy_header: bytes = b"",
-    streamed: bool = False,
-    length: int | None = None,
-) -> bytes:
+def head(outgoing: Outgoing, host: bytes, prefix: bytes = b"", proxy_header: bytes = b"") -> bytes:
     """Return request line and headers; raise UpstreamFailed for what would not stay on its line."""
-    key = (outgoing.method, prefix, outgoing.path, host, proxy_header, *outgoing.headers)
+    headers = outgoing.headers
+    alike = headers if type(headers) is Unchanging else tuple(headers)
+    key = outgoing.method, prefix, outgoing.path, host, proxy_header, alike
     start = _HEADS.get(key)
     if start is None:
         start = _start(outgoing, host=host, prefix=prefix, proxy_header=proxy_header)
@@ -57,14 +51,13 @@ def head(
             if len(_HEADS) >= MOST_KEPT:
                 _HEADS.clear()
             _HEADS[key] = start
-    if streamed:
-        return start + (
-            b"transfer-encoding: chunked\r\n\r\n"
-            if length is None
-            else b"content-length: %d\r\n\r\n" % length
-        )
-    if outgoing.body or outgoing.method not in BODILESS:
-        return b"%bcontent-length: %d\r\n\r\n" % (start, len(outgoing.body))
+    if outgoing.parts is not None:
+        if outgoing.length is None:
+            return start + b"transfer-encoding: chunked\r\n\r\n"
+        return b"%bcontent-length: %d\r\n\r\n" % (start, outgoing.length)
+    body = outgoing.body
+    if body or outgoing.method not in BODILESS:
+        return b"%bcontent-length: %d\r\n\r\n" % (start, len(body))
     return start + b"\r\n"
 
 

@@ -8,7 +8,8 @@ import msgspec
 
 from gateway.errors import Refused
 from gateway.providers.base import Headers, Outgoing
-from gateway.providers.openai import Forwarded, forward, parse_base_url, refused
+from gateway.providers.forwarding import Credential, Forwarding
+from gateway.providers.openai import parse_base_url, refused
 
 PATHS = {
     "anthropic.messages": "/v1/messages",
@@ -18,10 +19,18 @@ PATHS = {
 VERSION = b"2023-06-01"
 """Of the API, for clients that name none. Source: https://docs.anthropic.com/en/api/versioning (2026-11)."""
 
-_leaves = Forwarded(
-    frozenset({b"content-type", b"accept", b"user-agent", b"idempotency-key", b"x-app"}),
-    (b"anthropic-", b"x-stainless-"),
-)
+
+def _forwarding(credential: Credential) -> Forwarding:
+    return Forwarding(
+        frozenset({b"content-type", b"accept", b"user-agent", b"idempotency-key", b"x-app"}),
+        (b"anthropic-", b"x-stainless-"),
+        credential,
+        [(b"anthropic-version", VERSION)],
+    )
+
+
+_with_key = _forwarding(lambda secret: (b"x-api-key", secret.encode("latin-1")))
+_with_token = _forwarding(lambda secret: (b"authorization", b"Bearer " + secret.encode("latin-1")))
 
 
 class _Error(msgspec.Struct):
@@ -71,11 +80,11 @@ class Anthropic:
         path = self._paths[surface]
         if query:
             path = f"{path}?{query.decode('latin-1')}"
-        return Outgoing("POST", self.origin, path, _headers(headers, secret, stream=stream), body)
+        return Outgoing("POST", self.origin, path, _headers(headers, secret, stream), body)
 
     def models(self, *, secret: str) -> Outgoing:
         """Build the request for the provider's own list of models, all on one page."""
-        headers = _headers({b"accept": b"application/json"}, secret, stream=True)
+        headers = _with_key.of({b"accept": b"application/json"}, secret, stream=True)
         return Outgoing("GET", self.origin, f"{self._prefix}/v1/models?limit=1000", headers, b"")
 
     def failure(self, status: int, headers: Headers, body: bytes) -> Refused:
@@ -90,18 +99,12 @@ class Anthropic:
         return error
 
 
-def _headers(headers: dict[bytes, bytes], secret: str, *, stream: bool) -> Headers:
-    kept = forward(headers, _leaves, stream=stream)
-    if b"anthropic-version" not in headers:
-        kept.append((b"anthropic-version", VERSION))
-    if secret:
-        kept.append(_credential(headers, secret.encode("latin-1")))
-    return kept
+def _headers(headers: dict[bytes, bytes], secret: str, stream: bool) -> Headers:  # noqa: FBT001 - as `of()`
+    """Return the headers of a request; the key as the client sent it, if it is the client's: an OAuth token is a bearer."""
+    own = b"authorization" in headers and _token(headers[b"authorization"]) == secret.encode("latin-1")
+    return (_with_token if own and secret else _with_key).of(headers, secret, stream)
 
 
-def _credential(headers: dict[bytes, bytes], secret: bytes) -> tuple[bytes, bytes]:
-    """Return the key in the header in which the client sent it, if it is the client's: an OAuth token is a bearer."""
-    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
-    if scheme.lower() == b"bearer" and token.strip() == secret:
-        return b"authorization", b"Bearer " + secret
-    return b"x-api-key", secret
+def _token(said: bytes) -> bytes:
+    scheme, _, token = said.partition(b" ")
+    return token.strip() if scheme.lower() == b"bearer" else b""

@@ -16,7 +16,8 @@ from typing_extensions import override
 
 from gateway.errors import Refused
 from gateway.providers.base import Headers, Outgoing
-from gateway.providers.openai import PATHS, OpenAICompatible
+from gateway.providers.forwarding import Forwarding
+from gateway.providers.openai import NAMES, PATHS, PREFIXES, OpenAICompatible
 
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}(?:-preview)?")
 _BY_DEPLOYMENT = frozenset({"openai.chat", "openai.embeddings", "openai.completions"})
@@ -39,11 +40,20 @@ class _Refusal(msgspec.Struct):
 _refusals = msgspec.json.Decoder(_Refusal)
 
 
+def _key(secret: str) -> tuple[bytes, bytes]:
+    """Return the header of a key; tokens of Entra are JSON, in Base64 and with dots, and so begin alike."""
+    if secret.startswith("eyJ"):
+        return b"authorization", b"Bearer " + secret.encode()
+    return b"api-key", secret.encode()
+
+
 class AzureOpenAI(OpenAICompatible):
     """One resource, at `https://NAME.openai.azure.com` or the like.
 
     With an `api_version`, a date, models are names of deployments and stand in the path, and there are no responses.
     """
+
+    forwarding = Forwarding(NAMES, PREFIXES, _key)
 
     def __init__(
         self,
@@ -80,11 +90,12 @@ class AzureOpenAI(OpenAICompatible):
         query: bytes = b"",
     ) -> Outgoing:
         """Build the request; the key goes into a header of Azure's own, unless it is an Entra token."""
-        asked = super().request(surface, headers, body, secret="", stream=stream, model=model, query=query)
-        path = asked.path
-        if self._deployments:
-            path = f"{self._deployments}/{quote(model, safe='')}{PATHS[surface]}{self._query}"
-        return Outgoing("POST", self.origin, path, asked.headers + _key(secret), body)
+        if not self._deployments:
+            return super().request(
+                surface, headers, body, secret=secret, stream=stream, model=model, query=query
+            )
+        path = f"{self._deployments}/{quote(model, safe='')}{PATHS[surface]}{self._query}"
+        return Outgoing("POST", self.origin, path, self.forwarding.of(headers, secret, stream), body)
 
     @override
     def failure(self, status: int, headers: Headers, body: bytes) -> Refused:
@@ -97,12 +108,3 @@ class AzureOpenAI(OpenAICompatible):
         if said is not None and said.innererror is not None and said.innererror.code == _POLICY:
             error.code = _FILTERED
         return error
-
-
-def _key(secret: str) -> Headers:
-    """Return the header of a key; tokens of Entra are JSON, in Base64 and with dots, and so begin alike."""
-    if not secret:
-        return []
-    if secret.startswith("eyJ"):
-        return [(b"authorization", b"Bearer " + secret.encode())]
-    return [(b"api-key", secret.encode())]

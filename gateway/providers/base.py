@@ -12,6 +12,12 @@ from gateway.errors import Refused
 Headers = list[tuple[bytes, bytes]]
 
 
+class Unchanging(list[tuple[bytes, bytes]]):
+    """Headers that many requests share, so that what is made of them can be remembered by which ones they are."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]  # a list has none, as it may change
+
+
 class Origin(msgspec.Struct, frozen=True):
     """Where connections go; those to the same origin share a pool."""
 

@@ -13,7 +13,8 @@ import msgspec
 
 from gateway.errors import Refused
 from gateway.providers.base import Headers, Outgoing
-from gateway.providers.openai import Forwarded, forward, parse_base_url, refused
+from gateway.providers.forwarding import Forwarding
+from gateway.providers.openai import parse_base_url, refused
 
 METHODS = {
     "gemini.generate": "generateContent",
@@ -27,10 +28,6 @@ VERSION = "/v1beta"
 """Of the API, where the base URL names none; it has all that `v1` has."""
 
 _VERSIONED = re.compile(r"/v\d[a-z0-9]*\Z")
-_leaves = Forwarded(
-    frozenset({b"content-type", b"accept", b"user-agent", b"x-server-timeout", b"x-goog-api-client"}),
-    (b"x-goog-gemini-",),
-)
 _SECRETS = frozenset({b"key", b"access_token", b"oauth_token"})
 _OAUTH = "ya29."
 """How Google's access tokens begin; API keys begin otherwise."""
@@ -57,6 +54,19 @@ class _Refusal(msgspec.Struct):
 
 
 _refusals: msgspec.json.Decoder[_Refusal | list[_Refusal]] = msgspec.json.Decoder(_Refusal | list[_Refusal])
+
+
+def _credential(secret: str) -> tuple[bytes, bytes]:
+    if secret.startswith(_OAUTH):
+        return b"authorization", b"Bearer " + secret.encode("latin-1")
+    return b"x-goog-api-key", secret.encode("latin-1")
+
+
+_forwarding = Forwarding(
+    frozenset({b"content-type", b"accept", b"user-agent", b"x-server-timeout", b"x-goog-api-client"}),
+    (b"x-goog-gemini-",),
+    _credential,
+)
 
 
 class Gemini:
@@ -103,11 +113,11 @@ class Gemini:
             path = f"{self._prefix}/{_resource(model)}:{STREAM if stream else METHODS[surface]}"
         if query and (kept := without_secrets(query)):
             path = f"{path}?{kept.decode('latin-1')}"
-        return Outgoing("POST", self.origin, path, _headers(headers, secret, stream=stream), body)
+        return Outgoing("POST", self.origin, path, _forwarding.of(headers, secret, stream), body)
 
     def models(self, *, secret: str) -> Outgoing:
         """Build the request for the provider's own list of models, all on one page."""
-        headers = _headers({b"accept": b"application/json"}, secret, stream=True)
+        headers = _forwarding.of({b"accept": b"application/json"}, secret, stream=True)
         return Outgoing("GET", self.origin, f"{self._prefix}/models?pageSize=1000", headers, b"")
 
     def failure(self, status: int, headers: Headers, body: bytes) -> Refused:
@@ -139,15 +149,6 @@ def without_secrets(query: bytes) -> bytes:
         return query
     parts = query.split(b"&")
     return b"&".join(part for part in parts if unquote_to_bytes(part.partition(b"=")[0]) not in _SECRETS)
-
-
-def _headers(headers: dict[bytes, bytes], secret: str, *, stream: bool) -> Headers:
-    kept = forward(headers, _leaves, stream=stream)
-    if secret.startswith(_OAUTH):
-        kept.append((b"authorization", b"Bearer " + secret.encode("latin-1")))
-    elif secret:
-        kept.append((b"x-goog-api-key", secret.encode("latin-1")))
-    return kept
 
 
 def _said(body: bytes) -> _Error | None:

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.errors import Refused
 from gateway.providers.base import Headers, Origin, Outgoing
+from gateway.providers.forwarding import Forwarding
 from gateway.providers.retry_after import retry_after_s
 
 PATHS = {
@@ -23,23 +24,25 @@ PATHS = {
 PASSED_ON = "openai.passthrough"
 """What has no format of its own here; its path is below that of all others."""
 
-_FORWARDED = frozenset({b"content-type", b"accept", b"user-agent", b"idempotency-key"})
-_FORWARDED_PREFIXES = (b"openai-", b"x-stainless-")
-_CODINGS = (b"gzip", b"deflate")
-_JSON = (b"content-type", b"application/json")
-_IDENTITY = (b"accept-encoding", b"identity")
-_MOST_KEPT = 1024
-_LONGEST_KEPT = 128
+NAMES = frozenset({b"content-type", b"accept", b"user-agent", b"idempotency-key"})
+"""Headers of a client that leave, ..."""
+PREFIXES = (b"openai-", b"x-stainless-")
+"""... and how others begin that do."""
 _RETRYABLE = frozenset({401, 402, 403, 408, 409, 429})
 _MESSAGE_LIMIT = 500
 
 _json = msgspec.json.Decoder()
 
 
+def _bearer(secret: str) -> tuple[bytes, bytes]:
+    return b"authorization", b"Bearer " + secret.encode()
+
+
 class OpenAICompatible:
     """One API at one base URL."""
 
     speaks = frozenset(PATHS) | {PASSED_ON}
+    forwarding = Forwarding(NAMES, PREFIXES, _bearer)
 
     def __init__(
         self, name: str, base_url: str, *, include_usage: bool = True, owned_by: str = "", ca_file: str = ""
@@ -63,18 +66,15 @@ class OpenAICompatible:
         query: bytes = b"",
     ) -> Outgoing:
         """Build the request; of the client's headers only those on the list leave, its query only to responses."""
-        kept = _headers(headers, secret, stream=stream)
         path = self._paths[surface]
         if query and surface == "openai.responses":
             path = f"{path}?{query.decode('latin-1')}"
-        return Outgoing("POST", self.origin, path, kept, body)
+        return Outgoing("POST", self.origin, path, self.forwarding.of(headers, secret, stream), body)
 
     def models(self, *, secret: str) -> Outgoing:
         """Build the request for the provider's own list of models."""
-        headers = _headers({b"accept": b"application/json"}, secret, stream=True)
-        return Outgoing(
-            method="GET", origin=self.origin, path=self._prefix + "/models", headers=headers, body=b""
-        )
+        headers = self.forwarding.of({b"accept": b"application/json"}, secret, stream=True)
+        return Outgoing("GET", self.origin, self._prefix + "/models", headers, b"")
 
     def failure(self, status: int, headers: Headers, body: bytes) -> Refused:
         """Say what a non-2xx answer means; `body` without content coding."""
@@ -105,66 +105,6 @@ def refused(name: str, status: int, headers: Headers, body: bytes) -> Refused:
     )
     error.retry_after_s = retry_after_s(status, headers)
     return error
-
-
-class Forwarded(dict[bytes, bool]):
-    """Whether a client's header leaves, by its name; each name is looked at once."""
-
-    def __init__(self, names: frozenset[bytes], prefixes: tuple[bytes, ...]) -> None:
-        super().__init__()
-        self._names = names
-        self._prefixes = prefixes
-
-    def __missing__(self, name: bytes) -> bool:
-        leaves = name in self._names or name.startswith(self._prefixes)
-        if len(self) < _MOST_KEPT and len(name) <= _LONGEST_KEPT:
-            self[name] = leaves
-        return leaves
-
-
-class _Accepted(dict[bytes, tuple[bytes, bytes]]):
-    """The provider's Accept-Encoding, by the client's."""
-
-    def __missing__(self, accepted: bytes) -> tuple[bytes, bytes]:
-        asked = (b"accept-encoding", _coding(accepted))
-        if len(self) < _MOST_KEPT and len(accepted) <= _LONGEST_KEPT:
-            self[accepted] = asked
-        return asked
-
-
-_leaves = Forwarded(_FORWARDED, _FORWARDED_PREFIXES)
-_asked = _Accepted()
-
-
-def forward(headers: dict[bytes, bytes], leaves: Forwarded, *, stream: bool) -> Headers:
-    """Return those of the client's headers that leave, and the codings we can read."""
-    kept = [pair for pair in headers.items() if leaves[pair[0]]]
-    if b"content-type" not in headers:
-        kept.append(_JSON)
-    accepted = headers.get(b"accept-encoding")
-    kept.append(_IDENTITY if stream or accepted is None else _asked[accepted])
-    return kept
-
-
-def _headers(headers: dict[bytes, bytes], secret: str, *, stream: bool) -> Headers:
-    kept = forward(headers, _leaves, stream=stream)
-    if secret:
-        kept.append((b"authorization", b"Bearer " + secret.encode()))
-    return kept
-
-
-def _coding(accepted: bytes) -> bytes:
-    """Reduce what the client accepts to what the gateway can read: gzip and deflate."""
-    offers = [offer.replace(b" ", b"").lower() for offer in accepted.split(b",")]
-    kept = [
-        coding
-        for coding in _CODINGS
-        if any(
-            o == coding or (o.startswith(coding + b";q=") and o[len(coding) + 3 :].strip(b"0."))
-            for o in offers
-        )
-    ]
-    return b", ".join(kept) or b"identity"
 
 
 def _explanation(body: bytes) -> tuple[str, str]:
