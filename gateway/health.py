@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -109,7 +110,7 @@ class Health:
             "GET", Origin("unix", str(self._telemetry), 0), "/health", [(b"host", b"telemetry")], b""
         )
         try:
-            async with self._transport.open(outgoing, ASK, stream=False) as answer:
+            with closing(await self._transport.open(outgoing, ASK, stream=False)) as answer:
                 report = msgspec.json.decode(await answer.read(), type=_Report)
         except (UpstreamFailed, msgspec.MsgspecError) as error:
             return [Sink("telemetry", ok=False, detail={"error": str(error)})]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from gateway.clock import Clock
 from gateway.providers.base import Headers, Outgoing
@@ -32,6 +31,9 @@ class HereAnswer:
         body, self.whole = self.whole, None
         return (body or b"")[:limit]
 
+    def close(self) -> None:
+        """Nothing holds it."""
+
 
 class HereTransport:
     """The transport of the `here` scheme."""
@@ -39,16 +41,12 @@ class HereTransport:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def open(
+    async def open(
         self,
         outgoing: Outgoing,
         timeouts: Timeouts,  # noqa: ARG002 - it takes no time
         *,
         stream: bool,  # noqa: ARG002 - it is none
-    ) -> AbstractAsyncContextManager[HereAnswer]:
+    ) -> HereAnswer:
         """Send back what was sent."""
-        return self._open(outgoing)
-
-    @asynccontextmanager
-    async def _open(self, outgoing: Outgoing) -> AsyncIterator[HereAnswer]:
-        yield HereAnswer(outgoing.body, self._clock.monotonic_ns())
+        return HereAnswer(outgoing.body, self._clock.monotonic_ns())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import msgspec
 
@@ -93,7 +94,7 @@ class ModelLists:
 
     async def _ask(self, source: ListingSource) -> list[str] | None:
         try:
-            async with self._transport.open(source.outgoing, _PATIENCE, stream=False) as answer:
+            with closing(await self._transport.open(source.outgoing, _PATIENCE, stream=False)) as answer:
                 body = await answer.read(_AT_MOST + 1)
                 if answer.status != 200:
                     raise UpstreamFailed(f"status {answer.status}")

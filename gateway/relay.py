@@ -75,9 +75,8 @@ class Relay:
 
     async def _exchange(self, outgoing: Outgoing, send: Send) -> None:
         started = False
-        opened = self._carrier.open(outgoing, PATIENCE, stream=True)
         try:
-            async with opened as answer:
+            with contextlib.closing(await self._carrier.open(outgoing, PATIENCE, stream=True)) as answer:
                 headers = [pair for pair in answer.headers if pair[0] not in _OF_THE_SERVER]
                 started = True
                 await send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import chain, islice
 
 from gateway.clock import Clock
@@ -89,6 +88,9 @@ class SandboxAnswer:
                 break
         return body[:limit]
 
+    def close(self) -> None:
+        """The play may end anywhere."""
+
 
 class SandboxTransport:
     """The transport of the `sandbox` scheme."""
@@ -96,16 +98,8 @@ class SandboxTransport:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def open(
-        self, outgoing: Outgoing, timeouts: Timeouts, *, stream: bool
-    ) -> AbstractAsyncContextManager[SandboxAnswer]:
+    async def open(self, outgoing: Outgoing, timeouts: Timeouts, *, stream: bool) -> SandboxAnswer:
         """Play the script up to its head."""
-        return self._open(outgoing, timeouts, stream=stream)
-
-    @asynccontextmanager
-    async def _open(
-        self, outgoing: Outgoing, timeouts: Timeouts, *, stream: bool
-    ) -> AsyncIterator[SandboxAnswer]:
         started_ns = self._clock.monotonic_ns()
         clocks = _Clocks(timeouts, stream=stream)
         steps = play(outgoing.path, outgoing.body, outgoing.method)
@@ -114,8 +108,7 @@ class SandboxTransport:
                 case Wait(ms):
                     await clocks.wait(ms, answered=False)
                 case Head():
-                    yield SandboxAnswer(step, steps, clocks, started_ns, self._clock.monotonic_ns())
-                    return
+                    return SandboxAnswer(step, steps, clocks, started_ns, self._clock.monotonic_ns())
                 case Bytes() | Cut():
                     break
         raise Unreachable("the sandbox's script has no head")

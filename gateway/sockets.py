@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import suppress
 
 import httptools
 import msgspec
@@ -39,28 +39,14 @@ class Sockets:
         self._clock = clock
         self.everyone: set[Session] = set()
 
-    def open(
+    async def open(
         self,
         outgoing: Outgoing,
         timeouts: Timeouts,
         *,
         stream: bool,  # noqa: ARG002 - it always is
-    ) -> AbstractAsyncContextManager[Switched]:
+    ) -> Switched:
         """Send the handshake and wait for its answer; raise UpstreamFailed."""
-        return self._open(outgoing, timeouts)
-
-    def check_again(self, identify: Callable[[dict[bytes, bytes]], object]) -> None:
-        """Close the sessions of whoever would not be let in any more: `identify` raises then."""
-        for session in list(self.everyone):
-            try:
-                identify(session.exchange.headers)
-            except Unavailable:  # nobody knows now
-                continue
-            except GatewayError as error:
-                session.close(POLICY, "the key is no longer valid", error)
-
-    @asynccontextmanager
-    async def _open(self, outgoing: Outgoing, timeouts: Timeouts) -> AsyncIterator[Switched]:
         origin = msgspec.structs.replace(outgoing.origin, scheme=_SCHEMES[outgoing.origin.scheme])
         way = self._dialer.way(origin)
         side = await self._dial(way, timeouts)
@@ -73,10 +59,21 @@ class Sockets:
                     await side.handshake
             except TimeoutError as error:
                 raise timed_out("first_byte", timeouts.first_byte_s, way.peer) from error
-            answer.heard(self._clock.monotonic_ns())
-            yield answer
-        finally:
+        except BaseException:
             side.abort()
+            raise
+        answer.heard(self._clock.monotonic_ns())
+        return answer
+
+    def check_again(self, identify: Callable[[dict[bytes, bytes]], object]) -> None:
+        """Close the sessions of whoever would not be let in any more: `identify` raises then."""
+        for session in list(self.everyone):
+            try:
+                identify(session.exchange.headers)
+            except Unavailable:  # nobody knows now
+                continue
+            except GatewayError as error:
+                session.close(POLICY, "the key is no longer valid", error)
 
     async def _dial(self, way: Way, timeouts: Timeouts) -> _ProviderSide:
         try:
@@ -115,6 +112,10 @@ class Switched:
             async with asyncio.timeout(READ_S):
                 await self._side.complete.wait()
         return bytes(self._side.body[:limit])
+
+    def close(self) -> None:
+        """Close the connection, whoever still talks."""
+        self._side.abort()
 
     async def splice(self, exchange: Exchange) -> None:
         """Let client and provider talk until one of them ends it; raise GatewayError if it ended badly."""

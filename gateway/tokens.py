@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import closing
 
 import msgspec
 
@@ -79,7 +80,7 @@ class Tokens:
         """Ask for a token; raise UpstreamFailed saying why there is none."""
         try:
             outgoing = await asyncio.to_thread(ask, account, self._clock.now_us() // 1_000_000)
-            async with self._transport.open(outgoing, _PATIENCE, stream=False) as answer:
+            with closing(await self._transport.open(outgoing, _PATIENCE, stream=False)) as answer:
                 body = await answer.read(_MOST_BYTES)
             if answer.status == 200:
                 return read_granted(body)

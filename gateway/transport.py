@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from gateway.providers.base import Headers, Outgoing
@@ -36,15 +35,17 @@ class Answer(Protocol):
         """Return the rest of the body, at most `limit` bytes."""
         ...
 
+    def close(self) -> None:
+        """Be done with it; before the body's end that closes the connection."""
+        ...
+
 
 class Transport(Protocol):
     """Carries requests: over the network (`gateway.upstream`), or nowhere at all (`gateway.sandbox`)."""
 
-    def open(
-        self, outgoing: Outgoing, timeouts: Timeouts, *, stream: bool
-    ) -> AbstractAsyncContextManager[Answer]:
+    async def open(self, outgoing: Outgoing, timeouts: Timeouts, *, stream: bool) -> Answer:
         """Send the request and wait for the answer's headers; raise UpstreamFailed.
 
-        Leaving the context before the body's end closes the connection.
+        Whoever gets the answer closes it.
         """
         ...

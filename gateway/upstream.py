@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from types import TracebackType
-
-import msgspec
+from functools import partial
 
 from gateway.clock import Clock
 from gateway.dial import Dialer, Way
@@ -66,9 +64,38 @@ class Upstream:
             "stale_retries": self.retried,
         }
 
-    def open(self, outgoing: Outgoing, timeouts: Timeouts, *, stream: bool) -> Opening:
+    async def open(self, outgoing: Outgoing, timeouts: Timeouts, *, stream: bool) -> Reply:
         """Send the request and wait for the answer's headers; raise UpstreamFailed."""
-        return Opening(self, outgoing, timeouts, stream)
+        pool = self._pools.get(outgoing.origin) or self._pool(outgoing.origin)
+        way, now = pool.way, pool.loop.time()
+        ask = Ask(  # by position: names would take several times as long
+            outgoing.method,
+            head(outgoing, way.host, way.prefix, way.proxy_header),
+            timeouts,
+            stream,
+            now + timeouts.total_s,
+            outgoing.body,
+            outgoing.parts,
+            outgoing.length,
+        )
+        connection = pool.take(self.idle_s, now)
+        if connection is None:
+            connection = await self._connect(pool, timeouts, ask.total_at, now + timeouts.connect_s)
+        if connection.carried:
+            self.reused += 1
+        try:
+            reply = await connection.ask(ask)
+        except Stale:
+            if connection.carried == 1 or outgoing.parts is not None or self.closed:
+                raise
+            self.retried += 1
+            connect_at = pool.loop.time() + timeouts.connect_s
+            connection = await self._connect(pool, timeouts, ask.total_at, connect_at, fresh=True)
+            reply = await connection.ask(ask)
+        if reply.status == PROXY_WANTS_LOGIN and way.prefix and way.proxy is not None:
+            reply.close()
+            raise way.proxy.failed("wants a user and a password (407)")
+        return reply
 
     async def close(self) -> None:
         """Close every connection; answers under way end with Unreachable."""
@@ -84,13 +111,11 @@ class Upstream:
             self._empty = asyncio.get_running_loop().create_future()
             await self._empty
 
-    def pool(self, origin: Origin) -> Pool:
-        """Return the connections to one origin."""
-        if (pool := self._pools.get(origin)) is None:
-            pool = self._pools[origin] = Pool(self.dialer.way(origin))
+    def _pool(self, origin: Origin) -> Pool:
+        pool = self._pools[origin] = Pool(self.dialer.way(origin))
         return pool
 
-    async def connect(
+    async def _connect(
         self, pool: Pool, timeouts: Timeouts, total_at: float, connect_at: float, *, fresh: bool = False
     ) -> Connection:
         """Return a connection nobody uses, a new one unless one came free; raise UpstreamFailed.
@@ -110,10 +135,8 @@ class Upstream:
                 late = timed_out("connect", timeouts.connect_s, pool.way.peer)
             raise late from error
 
-    def release(self, pool: Pool, connection: Connection) -> None:
-        """Take a connection back after its answer was left."""
-        if not connection.leave():
-            return
+    def _take_back(self, pool: Pool, connection: Connection) -> None:
+        """Keep a connection whose answer is done for the next request."""
         if self.closed or len(pool.idle) >= self.max_idle:
             connection.abort()
             return
@@ -145,12 +168,10 @@ class Upstream:
         self.opened += 1
         self._live.add(connection)
 
-        def lost(connection: Connection) -> None:
-            self._forget(pool, connection)
-
-        connection.on_lost = lost
+        connection.on_free = partial(self._take_back, pool)
+        connection.on_lost = partial(self._forget, pool)
         if connection.lost:
-            lost(connection)
+            self._forget(pool, connection)
         if self.closed:
             connection.abort()
         self._check_open()
@@ -238,61 +259,6 @@ class Pool:
         """One connection fewer: somebody may open another."""
         self.open -= 1
         self.wake_one()
-
-
-class Opening(msgspec.Struct, eq=False):
-    """One request, as a context manager: what `Upstream.open` returns."""
-
-    upstream: Upstream
-    outgoing: Outgoing
-    timeouts: Timeouts
-    stream: bool
-    _pool: Pool | None = None
-    _connection: Connection | None = None
-
-    async def __aenter__(self) -> Reply:
-        upstream, outgoing, timeouts = self.upstream, self.outgoing, self.timeouts
-        pool = self._pool = upstream.pool(outgoing.origin)
-        way, now = pool.way, pool.loop.time()
-        ask = Ask(  # by position: names would take several times as long
-            outgoing.method,
-            head(outgoing, way.host, way.prefix, way.proxy_header),
-            timeouts,
-            self.stream,
-            now + timeouts.total_s,
-            outgoing.body,
-            outgoing.parts,
-            outgoing.length,
-        )
-        connection = pool.take(upstream.idle_s, now)
-        if connection is None:
-            connection = await upstream.connect(pool, timeouts, ask.total_at, now + timeouts.connect_s)
-        if connection.carried:
-            upstream.reused += 1
-        try:
-            reply = await connection.ask(ask)
-        except Stale:
-            if connection.carried == 1 or outgoing.parts is not None or upstream.closed:
-                raise
-            upstream.retried += 1
-            connect_at = pool.loop.time() + timeouts.connect_s
-            connection = await upstream.connect(pool, timeouts, ask.total_at, connect_at, fresh=True)
-            reply = await connection.ask(ask)
-        self._connection = connection
-        if reply.status == PROXY_WANTS_LOGIN and way.prefix and way.proxy is not None:
-            upstream.release(pool, connection)
-            raise way.proxy.failed("wants a user and a password (407)")
-        return reply
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._connection is not None and self._pool is not None:
-            self.upstream.release(self._pool, self._connection)
-            self._connection = None
 
 
 def _stopping() -> Unreachable:

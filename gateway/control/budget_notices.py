@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import msgspec
@@ -83,7 +84,7 @@ class Notices:
         headers = [(b"content-type", b"application/json")]
         outgoing = Outgoing("POST", origin, path, headers, msgspec.json.encode(told))
         try:
-            async with self._transport.open(outgoing, _PATIENCE, stream=False) as answer:
+            with closing(await self._transport.open(outgoing, _PATIENCE, stream=False)) as answer:
                 await answer.read(64 * 1024)
         except UpstreamFailed as error:
             logger.warning("budget_webhook_failed", extra={"host": origin.host, "error": error.code})

@@ -11,6 +11,7 @@ import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -218,7 +219,7 @@ class Issuer:
     async def _fetch(self, url: str, shape: type[T], headers: Headers | None = None, body: bytes = b"") -> T:
         outgoing = _outgoing(url, headers or [(b"accept", b"application/json")], body, self._ca_file)
         try:
-            async with self._transport.open(outgoing, _PATIENCE, stream=False) as answer:
+            with closing(await self._transport.open(outgoing, _PATIENCE, stream=False)) as answer:
                 content = await answer.read(_AT_MOST)
                 if answer.status != 200:
                     raise IssuerAway(

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -93,13 +94,11 @@ class External:
         said = {"guardrail": self._name, "phase": phase, **msgspec.to_builtins(about), "texts": texts}
         outgoing = Outgoing("POST", self._origin, self._path or "/", self._headers, msgspec.json.encode(said))
         try:
-            async with (
-                asyncio.timeout(self._timeout_s),
-                self._transport.open(outgoing, self._timeouts, stream=False) as answer,
-            ):
-                if answer.status != 200:
-                    raise CannotSay(f"it answered with status {answer.status}")
-                return _opinion(_answers.decode(await answer.read(MOST_BYTES)), texts)
+            async with asyncio.timeout(self._timeout_s):
+                with closing(await self._transport.open(outgoing, self._timeouts, stream=False)) as answer:
+                    if answer.status != 200:
+                        raise CannotSay(f"it answered with status {answer.status}")
+                    return _opinion(_answers.decode(await answer.read(MOST_BYTES)), texts)
         except TimeoutError as error:
             raise CannotSay("it took too long") from error
         except UpstreamFailed as error:

@@ -47,6 +47,10 @@ class Screened:
         """Return the provider's bytes, which nobody has looked through."""
         return await self._answer.read(limit)
 
+    def close(self) -> None:
+        """Be done with the answer."""
+        self._answer.close()
+
     def _end(self) -> bytes:
         rest = self._reading.end()
         return self._reading.plain if isinstance(self._reading, Packed) else rest

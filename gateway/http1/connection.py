@@ -29,6 +29,8 @@ class Connection(asyncio.Protocol):
         """Requests sent on it."""
         self.idle_since = 0.0
         self.alarm_at = math.inf
+        self.on_free: Callable[[Connection], None] | None = None
+        """Called when it may carry another request."""
         self.on_lost: Callable[[Connection], None] | None = None
         self._clock = clock
         self._transport: asyncio.Transport | None = None
@@ -45,7 +47,7 @@ class Connection(asyncio.Protocol):
     async def ask(self, ask: Ask) -> Reply:
         """Send a request and return its answer once the headers are there; raise UpstreamFailed.
 
-        Whoever gets the answer calls `leave()`. After an error the connection is closed.
+        Whoever gets the answer closes it. After an error the connection is closed.
         """
         reply = self._reply = Reply(self, ask, self._clock, self.carried > 0)
         self.carried += 1
@@ -57,7 +59,7 @@ class Connection(asyncio.Protocol):
             else:
                 self._transport.write(ask.head + ask.body)
                 reply.sent()
-            while not reply.headed():
+            while not reply.status:
                 await reply.news()
         except BaseException:
             self._reply = None
@@ -70,7 +72,9 @@ class Connection(asyncio.Protocol):
         """Be done with the answer; say whether the connection may carry another request. Closes it if not."""
         reply = self._reply
         self._reply = None
-        if reply is not None and reply.leave() and self.usable and not self._blocked:
+        if reply is not None and reply.leave() and not self.lost and not self._blocked:
+            if self.on_free is not None:
+                self.on_free(self)
             return True
         self.abort()
         return False

@@ -49,6 +49,10 @@ class Line(Protocol):
         """Call `ring()` of the answer under way at this time, which is before `alarm_at`."""
         ...
 
+    def leave(self) -> object:
+        """Be done with the answer under way."""
+        ...
+
     def abort(self) -> None:
         """Close now."""
         ...
@@ -124,8 +128,6 @@ class Reply(msgspec.Struct, eq=False):
         while not self._pieces:
             if self._complete:
                 raise StopAsyncIteration
-            if self._error is not None:
-                raise self._error
             await self.news()
         pieces = self._pieces
         self._taken = True
@@ -149,6 +151,11 @@ class Reply(msgspec.Struct, eq=False):
         whole = parts[0] if len(parts) == 1 else b"".join(parts)
         return whole[:limit]
 
+    def close(self) -> None:
+        """Be done with it; the connection is closed if this was not the end."""
+        if self._parser is not None:
+            self.line.leave()
+
     # what the connection does with it
 
     @property
@@ -156,14 +163,10 @@ class Reply(msgspec.Struct, eq=False):
         """Nothing sent from here on could change the answer."""
         return self._complete or self._error is not None or self.status >= 400
 
-    def headed(self) -> bool:
-        """Say whether status and headers are there; raise UpstreamFailed if they never will be."""
-        if not self.status and self._error is not None:
-            raise self._error
-        return self.status != 0
-
     def news(self) -> asyncio.Future[None]:
-        """Return what is done once something arrives, the peer takes more, or it all ends."""
+        """Return what is done once something arrives, the peer takes more, or it all ends; raise what ended it."""
+        if self._error is not None:
+            raise self._error
         waiter = self._waiter = self.line.loop.create_future()
         return waiter
 

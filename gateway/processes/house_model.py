@@ -5,6 +5,7 @@ So its calls are routed, retried, recorded and priced like any other, for the us
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -61,7 +62,7 @@ class HouseModel:
         body = msgspec.json.encode(self._request(asked))
         outgoing = Outgoing("POST", self._origin, PATH, self._headers(asked), body)
         try:
-            async with self._upstream.open(outgoing, _PATIENCE, stream=False) as answer:
+            with closing(await self._upstream.open(outgoing, _PATIENCE, stream=False)) as answer:
                 found = await answer.read(_MOST_BYTES)
         except UpstreamFailed as error:
             raise ModelAway(f"the house did not answer: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +210,7 @@ def _endpoint(settings: EmbedderSettings, transport: Transport, loop: asyncio.Ab
         headers = {b"content-type": b"application/json"}
         outgoing = provider.request("openai.embeddings", headers, body, secret=settings.api_key, stream=True)
         try:
-            async with transport.open(outgoing, _PATIENCE, stream=False) as answer:
+            with closing(await transport.open(outgoing, _PATIENCE, stream=False)) as answer:
                 found = await answer.read(_MOST_BYTES)
         except UpstreamFailed as error:
             raise EmbedderAway(f"the embedding endpoint failed: {error}") from error

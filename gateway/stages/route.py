@@ -32,7 +32,7 @@ from gateway.stages.relay import Named, Relay, forget
 from gateway.tokens import Tokens
 from gateway.translation.bridge import Bridge, Crossing
 from gateway.translation.foreign import without_foreign
-from gateway.transport import Answer, Transport
+from gateway.transport import Transport
 from gateway.wire.base import Peek
 from gateway.wire.merging import merge
 from telemetry.records import Attempt
@@ -166,31 +166,31 @@ class Router:
             outgoing, crossing = await self._prepare(exchange, peek, way, ask_usage=strip_usage)
         except UpstreamFailed as failure:
             return not_asked(exchange, way, failure, (started_ns - zero_ns) // 1000)
-        small = len(outgoing.body) <= HASH_INLINE_BYTES
-        sha = (
-            hashlib.sha256(outgoing.body) if small else await asyncio.to_thread(hashlib.sha256, outgoing.body)
-        )
+        body = outgoing.body
+        small = len(body) <= HASH_INLINE_BYTES
+        sha = hashlib.sha256(body) if small else await asyncio.to_thread(hashlib.sha256, body)
         timeouts = plan.timeouts if not limits.cut_ns else limits.cut(plan.timeouts, started_ns)
         health = self._board.get(way.id) or self._board.of(way, plan.breaker)
         health.began(started_ns)
-        answer: Answer | None = None
-        error: UpstreamFailed | None = None
+        answer = error = well = None
         named: Named = {}
-        well: bool | None = None
         try:
-            transport = self._transports[outgoing.origin.scheme]
-            async with transport.open(outgoing, timeouts, stream=peek.stream) as answer:
-                named = dict(answer.headers)
-                if answer.status >= (300 if exchange.place is None else 400):
-                    raise await self._relay.refusal(provider, answer)
-                if not exchange.first_byte_ns:  # no earlier attempt came so far
-                    opened(exchange)
-                exchange.first_byte_ns = answer.first_byte_ns
-                well = await self._relay.pass_on(exchange, answer, named, crossing, strip_usage=strip_usage)
+            answer = await self._transports[outgoing.origin.scheme].open(
+                outgoing, timeouts, stream=peek.stream
+            )
+            named = dict(answer.headers)
+            if answer.status >= (300 if exchange.place is None else 400):
+                raise await self._relay.refusal(provider, answer)
+            if not exchange.first_byte_ns:  # no earlier attempt came so far
+                opened(exchange)
+            exchange.first_byte_ns = answer.first_byte_ns
+            well = await self._relay.pass_on(exchange, answer, named, crossing, strip_usage=strip_usage)
         except UpstreamFailed as failure:
             error = failure
         finally:
             ended_ns = clock.monotonic_ns()
+            if answer is not None:
+                answer.close()
             if well and answer is not None:
                 health.succeeded(ended_ns, (answer.first_byte_ns - started_ns) // 1000)
             elif well is None and (error is None or exchange.client.gone or limits.caused(error)):
@@ -203,7 +203,7 @@ class Router:
                     provider.name,
                     way.model,
                     (started_ns - zero_ns) // 1000,
-                    max(0, answer.connected_ns - zero_ns) // 1000 if answer else 0,
+                    (answer.connected_ns - zero_ns) // 1000 if answer else 0,
                     (answer.first_byte_ns - zero_ns) // 1000 if answer else 0,
                     (ended_ns - zero_ns) // 1000,
                     answer.reused if answer else False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import pytest
@@ -49,7 +49,7 @@ async def client(network: Network | None = None, **options: Any) -> AsyncIterato
 async def fetched(
     upstream: Upstream, out: Outgoing, timeouts: Timeouts = PATIENT, *, stream: bool = False
 ) -> tuple[int, bytes]:
-    async with upstream.open(out, timeouts, stream=stream) as answer:
+    with closing(await upstream.open(out, timeouts, stream=stream)) as answer:
         return answer.status, b"".join([chunk async for chunk in answer.chunks()])
 
 

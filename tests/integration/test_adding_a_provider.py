@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ async def test_its_class_is_a_provider(example: dict[str, str]) -> None:
         harbour: Adapter = names["Harbour"]("harbour", f"{server.base_url}/v1")
         outgoing = harbour.request("openai.chat", {}, b'{"model":"tide-1"}', secret="secret", stream=False)
         upstream = Upstream(SystemClock(), Network())
-        async with upstream.open(outgoing, Timeouts(), stream=False) as answer:
+        with closing(await upstream.open(outgoing, Timeouts(), stream=False)) as answer:
             assert answer.status == 200, await answer.read()
         await upstream.close()
 

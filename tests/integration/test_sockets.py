@@ -9,7 +9,7 @@ import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +104,7 @@ def saying(*parts: bytes, wait: bool = True) -> Speak:
 async def failure(speak: Speak) -> UpstreamFailed:
     async with raw(speak) as port:
         with pytest.raises(UpstreamFailed) as caught:
-            async with sockets().open(outgoing(port), QUICK, stream=False):
-                pass
+            await sockets().open(outgoing(port), QUICK, stream=False)
     return caught.value
 
 
@@ -135,8 +134,7 @@ async def test_a_provider_that_hangs_up_on_a_handshake_may_be_asked_again() -> N
 
 async def test_nobody_there_is_unreachable() -> None:
     with pytest.raises(UpstreamFailed, match="no connection"):
-        async with sockets().open(outgoing(free_port()), QUICK, stream=False):
-            pass
+        await sockets().open(outgoing(free_port()), QUICK, stream=False)
 
 
 @pytest.mark.parametrize(
@@ -144,13 +142,11 @@ async def test_nobody_there_is_unreachable() -> None:
     [b"content-length: 7\r\n\r\nrefused", b"transfer-encoding: chunked\r\n\r\n7\r\nrefused\r\n0\r\n\r\n"],
 )
 async def test_a_refusal_is_read_with_its_body(body: bytes) -> None:
-    async with (
-        raw(saying(b"HTTP/1.1 429 Too Many\r\nRetry-After: 3\r\n", body)) as port,
-        sockets().open(outgoing(port), QUICK, stream=False) as answer,
-    ):
-        assert answer.status == 429
-        assert (b"retry-after", b"3") in answer.headers
-        assert [part async for part in answer.chunks()] == [b"refused"]
+    async with raw(saying(b"HTTP/1.1 429 Too Many\r\nRetry-After: 3\r\n", body)) as port:
+        with closing(await sockets().open(outgoing(port), QUICK, stream=False)) as answer:
+            assert answer.status == 429
+            assert (b"retry-after", b"3") in answer.headers
+            assert [part async for part in answer.chunks()] == [b"refused"]
 
 
 async def test_tls_through_a_connect_proxy(tmp_path: Path) -> None:
@@ -166,7 +162,7 @@ async def test_tls_through_a_connect_proxy(tmp_path: Path) -> None:
     async with serve(nothing, "127.0.0.1", 0, ssl=context) as server, Proxy("me:x") as proxy:
         port = server.sockets[0].getsockname()[1]
         way = sockets(Network(ca_file=file, https_proxy=proxy.url("me:x")))
-        async with way.open(outgoing(port, scheme="wss"), Timeouts(), stream=False) as answer:
+        with closing(await way.open(outgoing(port, scheme="wss"), Timeouts(), stream=False)) as answer:
             assert answer.status == 101
 
         assert proxy.asked == [f"CONNECT 127.0.0.1:{port} HTTP/1.1"]
@@ -192,7 +188,7 @@ class House:
         names = [name for name, _ in ASKED[:2]]
         asked = outgoing(self.port, headers=[(name, headers[name]) for name in names] + ASKED[2:])
         try:
-            async with self.sockets.open(asked, Timeouts(), stream=False) as answer:
+            with closing(await self.sockets.open(asked, Timeouts(), stream=False)) as answer:
                 assert isinstance(answer, Switched)
                 await answer.splice(call)
         except GatewayError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ async def test_a_body_comes_out_the_same_in_every_framing(framing: Any, dribble:
 @on_both_loops
 async def test_a_gzipped_body_passes_through_as_it_is() -> None:
     async with Provider(Script(body=b"hello" * 100, gzip=True)) as provider, client() as upstream:
-        async with upstream.open(outgoing(provider), PATIENT, stream=False) as answer:
+        with closing(await upstream.open(outgoing(provider), PATIENT, stream=False)) as answer:
             body = await answer.read()
 
         assert (b"content-encoding", b"gzip") in answer.headers
@@ -87,7 +88,7 @@ async def test_a_gzipped_body_passes_through_as_it_is() -> None:
 @on_both_loops
 async def test_a_stream_is_delivered_as_it_comes() -> None:
     async with Provider(chat_stream(pause_s=0.01)) as provider, client() as upstream:
-        async with upstream.open(outgoing(provider), PATIENT, stream=True) as answer:
+        with closing(await upstream.open(outgoing(provider), PATIENT, stream=True)) as answer:
             chunks = [chunk async for chunk in answer.chunks()]
 
         assert len(chunks) > 3
@@ -150,8 +151,7 @@ async def test_a_body_in_parts_is_sent_as_it_comes(length: int | None, header: s
     async with Provider(chat()) as provider, client() as upstream:
         for _ in range(2):
             out = in_parts(outgoing(provider, method="PUT", body=b""), parts(), length)
-            opening = upstream.open(out, PATIENT, stream=True)
-            async with opening as answer:
+            with closing(await upstream.open(out, PATIENT, stream=True)) as answer:
                 await answer.read()
 
         assert [request.body for request in provider.requests] == [b"abcdef", b"abcdef"]
@@ -167,8 +167,7 @@ async def test_a_body_whose_source_fails_closes_the_connection() -> None:
 
     async with Provider(chat()) as provider, client() as upstream:
         with pytest.raises(BadRequest, match="went away"):
-            async with upstream.open(in_parts(outgoing(provider), parts()), PATIENT, stream=True):
-                pass
+            await upstream.open(in_parts(outgoing(provider), parts()), PATIENT, stream=True)
 
         await until(lambda: upstream.open_now == 0, "closed")
         assert not provider.requests
@@ -189,7 +188,7 @@ async def test_a_unix_socket_is_an_origin_too(tmp_path: Path) -> None:
 @on_both_loops
 async def test_reading_with_a_limit_leaves_the_rest() -> None:
     async with Provider(Script(body=b"x" * 3_000_000)) as provider, client() as upstream:
-        async with upstream.open(outgoing(provider), PATIENT, stream=False) as answer:
+        with closing(await upstream.open(outgoing(provider), PATIENT, stream=False)) as answer:
             assert len(await answer.read()) == 1024 * 1024
 
         await until(lambda: upstream.open_now == 0, "closed")
@@ -198,7 +197,7 @@ async def test_reading_with_a_limit_leaves_the_rest() -> None:
 @on_both_loops
 async def test_a_body_nobody_reads_is_not_read_from_the_wire() -> None:
     async with Provider(Script(body=b"x" * 30_000_000)) as provider, client() as upstream:
-        async with upstream.open(outgoing(provider), PATIENT, stream=True) as answer:
+        with closing(await upstream.open(outgoing(provider), PATIENT, stream=True)) as answer:
             assert isinstance(answer, Reply)
             await until(lambda: answer._paused, "paused")
             held = answer._unread
@@ -254,7 +253,7 @@ async def test_a_connection_that_may_not_be_used_again_is_not(script: Script) ->
 @on_both_loops
 async def test_an_answer_left_before_its_end_takes_the_connection_along() -> None:
     async with Provider(Script(body=(b"half", 5.0, b"rest"))) as provider, client() as upstream:
-        async with upstream.open(outgoing(provider), PATIENT, stream=True) as answer:
+        with closing(await upstream.open(outgoing(provider), PATIENT, stream=True)) as answer:
             assert await anext(answer.chunks()) == b"half"
 
         await until(lambda: upstream.open_now == 0, "closed")
@@ -324,8 +323,7 @@ async def test_a_body_in_parts_is_never_sent_twice() -> None:
         await fetched(upstream, outgoing(provider))
 
         with pytest.raises(Unreachable):
-            async with upstream.open(in_parts(outgoing(provider), parts()), PATIENT, stream=True):
-                pass
+            await upstream.open(in_parts(outgoing(provider), parts()), PATIENT, stream=True)
 
         assert len(provider.requests) == 2
 
@@ -399,7 +397,7 @@ async def test_a_cut_body_is_broken_after_what_came_of_it(cut: Any, framing: Any
     whole = sum(len(piece) for piece in script.wire() if isinstance(piece, bytes))
     script = Script(body=script.body, framing=framing, cut_at=whole - 1, cut=cut)
     async with Provider(script) as provider, client() as upstream:
-        async with upstream.open(outgoing(provider), PATIENT, stream=True) as answer:
+        with closing(await upstream.open(outgoing(provider), PATIENT, stream=True)) as answer:
             assert await anext(answer.chunks()) == b"hello "
             with pytest.raises(BrokenAnswer):
                 await answer.read()
@@ -429,10 +427,8 @@ async def test_headers_without_end_are_not_collected() -> None:
 
 @on_both_loops
 async def test_an_error_status_is_an_answer_like_any_other() -> None:
-    async with (
-        Provider(refusal(429, headers=(("retry-after", "7"),))) as provider,
-        client() as upstream,
-        upstream.open(outgoing(provider), PATIENT, stream=True) as answer,
-    ):
-        assert answer.status == 429
-        assert (b"retry-after", b"7") in answer.headers
+    refused = refusal(429, headers=(("retry-after", "7"),))
+    async with Provider(refused) as provider, client() as upstream:
+        with closing(await upstream.open(outgoing(provider), PATIENT, stream=True)) as answer:
+            assert answer.status == 429
+            assert (b"retry-after", b"7") in answer.headers

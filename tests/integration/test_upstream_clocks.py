@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -167,18 +168,15 @@ async def test_one_who_waits_for_a_turn_may_give_up() -> None:
 
 @on_both_loops
 async def test_giving_up_on_the_next_piece_does_not_lose_it() -> None:
-    async with (
-        Provider(Script(body=(b"x", 0.05, b"y"))) as provider,
-        client() as upstream,
-        upstream.open(outgoing(provider), PATIENT, stream=True) as answer,
-    ):
-        chunks = answer.chunks()
-        assert await anext(chunks) == b"x"
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.005):
-                await anext(chunks)
+    async with Provider(Script(body=(b"x", 0.05, b"y"))) as provider, client() as upstream:
+        with closing(await upstream.open(outgoing(provider), PATIENT, stream=True)) as answer:
+            chunks = answer.chunks()
+            assert await anext(chunks) == b"x"
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.005):
+                    await anext(chunks)
 
-        assert await anext(chunks) == b"y"
+            assert await anext(chunks) == b"y"
 
 
 @on_both_loops

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,9 @@ async def test_large_bodies_pass_through_tls_both_ways(authority: Authority) -> 
         Provider(Script(body=b"y" * 5_000_000), tls=authority.context()) as provider,
         client(Network(ca_file=authority.file)) as upstream,
     ):
-        async with upstream.open(outgoing(provider, body=b"x" * 5_000_000), PATIENT, stream=True) as answer:
+        with closing(
+            await upstream.open(outgoing(provider, body=b"x" * 5_000_000), PATIENT, stream=True)
+        ) as answer:
             assert isinstance(answer, Reply)
             await until(lambda: answer._paused, "paused")
             assert sum([len(chunk) async for chunk in answer.chunks()]) == 5_000_000

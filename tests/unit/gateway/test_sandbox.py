@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -27,12 +28,12 @@ def outgoing(model: str = "echo", **body: Any) -> Outgoing:
 
 
 async def read(request: Outgoing, timeouts: Timeouts | None = None, *, stream: bool = False) -> bytes:
-    async with transport.open(request, timeouts or Timeouts(), stream=stream) as answer:
+    with closing(await transport.open(request, timeouts or Timeouts(), stream=stream)) as answer:
         return b"".join([chunk async for chunk in answer.chunks()])
 
 
 async def test_an_answer_is_played():
-    async with transport.open(outgoing(), Timeouts(), stream=False) as answer:
+    with closing(await transport.open(outgoing(), Timeouts(), stream=False)) as answer:
         assert answer.status == 200
         assert dict(answer.headers)[b"content-type"] == b"application/json"
         assert answer.first_byte_ns >= answer.connected_ns
@@ -40,7 +41,7 @@ async def test_an_answer_is_played():
 
 
 async def test_a_body_of_one_piece_can_be_had_at_once_and_still_be_read():
-    async with transport.open(outgoing(), Timeouts(), stream=False) as answer:
+    with closing(await transport.open(outgoing(), Timeouts(), stream=False)) as answer:
         whole = answer.whole
 
         assert whole is not None
@@ -49,18 +50,18 @@ async def test_a_body_of_one_piece_can_be_had_at_once_and_still_be_read():
 
 
 async def test_a_body_in_pieces_has_to_be_read():
-    async with transport.open(outgoing(stream=True), Timeouts(), stream=True) as answer:
+    with closing(await transport.open(outgoing(stream=True), Timeouts(), stream=True)) as answer:
         assert answer.whole is None
         assert b"".join([chunk async for chunk in answer.chunks()]).endswith(b"data: [DONE]\n\n")
 
 
 async def test_a_read_is_limited():
-    async with transport.open(outgoing(), Timeouts(), stream=False) as answer:
+    with closing(await transport.open(outgoing(), Timeouts(), stream=False)) as answer:
         assert len(await answer.read(10)) == 10
 
 
 async def test_events_come_one_by_one():
-    async with transport.open(outgoing(stream=True), Timeouts(), stream=True) as answer:
+    with closing(await transport.open(outgoing(stream=True), Timeouts(), stream=True)) as answer:
         chunks = [chunk async for chunk in answer.chunks()]
 
     assert chunks[-1] == b"data: [DONE]\n\n"
@@ -68,7 +69,7 @@ async def test_events_come_one_by_one():
 
 
 async def test_a_refusal_is_an_answer():
-    async with transport.open(outgoing("error-429"), Timeouts(), stream=False) as answer:
+    with closing(await transport.open(outgoing("error-429"), Timeouts(), stream=False)) as answer:
         assert answer.status == 429
 
 
@@ -76,7 +77,7 @@ async def test_a_cut_is_a_broken_answer():
     got: list[bytes] = []
 
     async def collect() -> None:
-        async with transport.open(outgoing("cut-2", stream=True), Timeouts(), stream=True) as answer:
+        with closing(await transport.open(outgoing("cut-2", stream=True), Timeouts(), stream=True)) as answer:
             async for chunk in answer.chunks():
                 got.append(chunk)  # noqa: PERF401 - what came before the break is wanted
 

@@ -37,6 +37,9 @@ class Parts:
         """Return them at once."""
         return b"".join(self._parts)[:limit]
 
+    def close(self) -> None:
+        """Nothing to be done."""
+
 
 class Late:
     """Lets each part go when the next one comes."""

@@ -76,6 +76,11 @@ class Line:
         assert self.answer is not None
         self.answer.ring()
 
+    def leave(self) -> None:
+        assert self.answer is not None
+        self.answer.leave()
+        self.calls.append("leave")
+
     def abort(self) -> None:
         self.aborted += 1
 
@@ -123,7 +128,7 @@ def error_of(answer: Reply) -> UpstreamFailed:
 
 
 async def _whole(answer: Reply) -> bytes:
-    while not answer.headed():
+    while not answer.status:
         await answer.news()
     return await answer.read(10**9)
 
@@ -153,7 +158,7 @@ def test_an_answer_is_the_same_however_it_is_cut(raw: bytes, body: bytes, size: 
 
     for start in range(0, len(raw), size):
         answer.feed(raw[start : start + size])
-    assert answer.headed()
+    assert answer.status
 
     assert answer.status in {200, 204, 304}
     assert body_of(answer) == body

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
 from typing import Any, cast
 
@@ -57,6 +56,9 @@ class Answer:
     async def read(self, limit: int = 1 << 20) -> bytes:
         return b"".join([chunk async for chunk in self.chunks()])[:limit]
 
+    def close(self) -> None:
+        """Nothing to be done."""
+
 
 class Wires:
     """A transport whose answers are used up in turn; remembers what was asked with which clocks."""
@@ -65,18 +67,13 @@ class Wires:
         self.asked: list[tuple[Outgoing, Timeouts]] = []
         self._answers = list(answers)
 
-    def open(
-        self, outgoing: Outgoing, timeouts: Timeouts, *, stream: bool
-    ) -> AbstractAsyncContextManager[Answer]:
+    async def open(self, outgoing: Outgoing, timeouts: Timeouts, *, stream: bool) -> Answer:
         assert stream
         self.asked.append((outgoing, timeouts))
-        return self._open(self._answers.pop(0))
-
-    @asynccontextmanager
-    async def _open(self, answer: Answer | UpstreamFailed) -> AsyncIterator[Answer]:
+        answer = self._answers.pop(0)
         if isinstance(answer, UpstreamFailed):
             raise answer
-        yield answer
+        return answer
 
 
 class Caller:
