@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol, Self
 
@@ -28,8 +29,22 @@ HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"te", b"trailer", b"trans
 """With everything that begins with `proxy-`, and what Connection names. Source: RFC 9110, section 7.6.1."""
 MOST_NAMES = 1024
 LONGEST_NAME = 128
-_KEPT: dict[bytes, bytes] = {}
-"""By the name as it came: in lower case, or empty for a header of the connection."""
+_IGNORE: Callable[[tuple[bytes, bytes]], None] = deque[tuple[bytes, bytes]](maxlen=0).append
+"""Takes headers nobody wants."""
+
+
+class _Names(dict[bytes, bytes]):
+    """By a header's name as it came: in lower case, or empty for one of the connection."""
+
+    def __missing__(self, name: bytes) -> bytes:
+        low = name.lower()
+        kept = b"" if low in HOP_BY_HOP or low.startswith(b"proxy-") else low
+        if len(self) < MOST_NAMES and len(name) <= LONGEST_NAME:
+            self[name] = kept
+        return kept
+
+
+_KEPT = _Names()
 
 
 class Stale(Unreachable):
@@ -83,10 +98,12 @@ class Reply(msgspec.Struct, eq=False):
     on_body: Callable[[bytes], None] | None = None
     """httptools calls it for each piece of the body."""
     _parser: httptools.HttpResponseParser | None = None
+    _add: Callable[[tuple[bytes, bytes]], None] = _IGNORE
+    """Takes the headers that come; what comes after the body does not concern the client."""
     _named: Headers = []
     _pieces: list[bytes] = []
     _unread: int = 0
-    _end: int = 0
+    _end: int = sys.maxsize
     """How many pieces belong to the answer, once it is complete."""
     _quiet: int = 0
     _begun: bool = False
@@ -102,6 +119,7 @@ class Reply(msgspec.Struct, eq=False):
 
     def __post_init__(self) -> None:
         self.connected_ns = self.clock.monotonic_ns()
+        self._add = self.headers.append
         # Streams come in many small chunks, and each is a call: not a frame of ours, then. What follows a
         # complete answer is a message of its own, which `on_message_begin` has noticed.
         self.on_body = self._pieces.append
@@ -185,8 +203,9 @@ class Reply(msgspec.Struct, eq=False):
         self._asked = True
         if self._complete or self._error is not None:
             return
-        when = self.ask.total_at
-        if self.ask.stream:  # without a stream nobody asks how long the silence is
+        ask = self.ask
+        when = ask.total_at
+        if ask.stream:  # without a stream nobody asks how long the silence is
             self._last = self.line.loop.time()
             when = min(self._due(), when)
         if when < self.line.alarm_at:
@@ -202,17 +221,20 @@ class Reply(msgspec.Struct, eq=False):
             self.first_byte_ns = self.clock.monotonic_ns()
             if self.ask.stream and self._asked:
                 self._alarm(self.line.loop.time() + self.ask.timeouts.idle_s)
-        held = len(self._pieces)
-        self._end = held if self._complete else sys.maxsize
+        pieces = self._pieces
+        held = len(pieces)
+        if self._complete:
+            self._end = held
         try:
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._nonsense(str(error))
-        if not self._complete and self._error is None:
+        if self._complete:
+            if len(pieces) > self._end:
+                del pieces[self._end :]  # of a second message, or the body of an answer to HEAD
+                self._surplus = True
+        elif self._error is None:
             self._count(len(data), held)
-        elif len(self._pieces) > self._end:
-            del self._pieces[self._end :]  # of a second message, or the body of an answer to HEAD
-            self._surplus = True
         waiter = self._waiter
         if waiter is not None and self.status and not waiter.done():
             waiter.set_result(None)
@@ -240,12 +262,13 @@ class Reply(msgspec.Struct, eq=False):
 
     def leave(self) -> bool:
         """Let go of everything; say whether the connection may carry another request."""
-        clean = self._complete and self._keep and self._asked and not self._surplus
+        self._parser = None
+        if not self._complete:
+            self._error = self._error or BrokenAnswer("the answer was left before its end")
+            return False
+        clean = self._keep and self._asked and not self._surplus
         if clean and self._paused:
             self._resume()
-        if not self._complete and self._error is None:
-            self._error = BrokenAnswer("the answer was left before its end")
-        self._parser = None
         return clean
 
     # httptools
@@ -256,30 +279,27 @@ class Reply(msgspec.Struct, eq=False):
             self._surplus = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep what concerns the client; after the body come trailers, which do not."""
-        if self.status:
-            return
-        kept = _KEPT.get(name)
-        if kept is None:
-            kept = _kept(name)
+        """Keep what concerns the client."""
+        kept = _KEPT[name]
         if kept:
-            self.headers.append((kept, value))
-        elif value != b"keep-alive":
+            self._add((kept, value))
+        elif value != b"keep-alive" and not self.status:
             self._named.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Begin the body, or forget an interim answer."""
         parser = self._parser
         assert parser is not None
+        if self._complete:
+            return
         status = parser.get_status_code()
         if status < 200:
-            self.headers = []
-            self._named = []
+            self.headers, self._named = [], []
+            self._add = self.headers.append
             if status == 101:
                 self._nonsense("an upgrade nobody asked for")
             return
-        if self._complete:
-            return
+        self._add = _IGNORE
         if self._named and not self._drop_named():
             return
         self.status = status
@@ -374,15 +394,6 @@ class Reply(msgspec.Struct, eq=False):
             self.fail(timed_out("idle", timeouts.idle_s, peer))
         else:
             self.fail(timed_out("first_byte", timeouts.first_byte_s, peer))
-
-
-def _kept(name: bytes) -> bytes:
-    """Return the name in lower case, or nothing if the header concerns the connection; remember that."""
-    low = name.lower()
-    kept = b"" if low in HOP_BY_HOP or low.startswith(b"proxy-") else low
-    if len(_KEPT) < MOST_NAMES and len(name) <= LONGEST_NAME:
-        _KEPT[name] = kept
-    return kept
 
 
 def timed_out(clock: str, seconds: float, peer: str) -> UpstreamTimeout:
