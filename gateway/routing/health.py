@@ -22,9 +22,10 @@ class Health:
 
     __slots__ = (
         "_bad",
-        "_buckets",
         "_good",
         "_probing",
+        "_seconds",
+        "_turns_ns",
         "breaker",
         "cooling_until_ns",
         "in_flight",
@@ -34,9 +35,12 @@ class Health:
 
     def __init__(self, breaker: Breaker) -> None:
         self.breaker = breaker
-        self._buckets: deque[list[int]] = deque()
-        """Second, calls that went well, calls that did not; oldest first."""
         self._good = self._bad = 0
+        """Calls that went well, and that did not."""
+        self._seconds: deque[tuple[int, int, int]] = deque()
+        """The seconds of the window that had calls, with both counts as they were before; oldest first."""
+        self._turns_ns = 0
+        """When the newest of them is over."""
         self._probing = False
         self.open_until_ns = 0
         """The breaker is open until then; 0 while it is closed."""
@@ -78,10 +82,8 @@ class Health:
         self.latency_us = known + _WEIGHT * (first_byte_us - known) if known else float(first_byte_us)
         if self._probing:
             self._close()
-        buckets = self._buckets
-        if not buckets or buckets[-1][0] != now_ns // _SECOND:
+        if now_ns >= self._turns_ns:
             self._turn(now_ns)
-        buckets[-1][1] += 1
         self._good += 1
 
     def failed(self, now_ns: int, *, cooldown_s: float = 0, for_good: bool = False) -> None:
@@ -96,12 +98,11 @@ class Health:
             self._probing = False
             self._open(now_ns)
             return
-        if not self._buckets or self._buckets[-1][0] != now_ns // _SECOND:
+        if now_ns >= self._turns_ns:
             self._turn(now_ns)
-        self._buckets[-1][2] += 1
         self._bad += 1
-        calls = self._good + self._bad
-        if for_good or (calls >= self.breaker.min_calls and self._bad >= self.breaker.failure_ratio * calls):
+        calls, bad = self._lately()
+        if for_good or (calls >= self.breaker.min_calls and bad >= self.breaker.failure_ratio * calls):
             self._open(now_ns)
 
     def ended(self) -> None:
@@ -122,8 +123,15 @@ class Health:
     @property
     def failure_ratio(self) -> float:
         """Share of the calls in the window that failed."""
-        calls = self._good + self._bad
-        return self._bad / calls if calls else 0.0
+        calls, bad = self._lately()
+        return bad / calls if calls else 0.0
+
+    def _lately(self) -> tuple[int, int]:
+        """Return how many calls there were in the window, and how many of them failed."""
+        if not self._seconds:
+            return 0, 0
+        _, good, bad = self._seconds[0]
+        return self._good - good + self._bad - bad, self._bad - bad
 
     def _open(self, now_ns: int) -> None:
         self.open_until_ns = now_ns + int(self.breaker.open_s * _SECOND)
@@ -131,16 +139,14 @@ class Health:
     def _close(self) -> None:
         self.open_until_ns = 0
         self._probing = False
-        self._buckets.clear()
-        self._good = self._bad = 0
+        self._seconds.clear()
+        self._turns_ns = 0
 
     def _turn(self, now_ns: int) -> None:
-        """Begin the counts of a new second; forget what has left the window."""
+        """Begin a new second; forget what has left the window."""
         second = now_ns // _SECOND
-        buckets = self._buckets
         oldest = second - int(self.breaker.window_s)
-        while buckets and buckets[0][0] <= oldest:
-            _, good, bad = buckets.popleft()
-            self._good -= good
-            self._bad -= bad
-        buckets.append([second, 0, 0])
+        while self._seconds and self._seconds[0][0] <= oldest:
+            self._seconds.popleft()
+        self._seconds.append((second, self._good, self._bad))
+        self._turns_ns = (second + 1) * _SECOND
