@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from gateway.asgi import JSON_TYPE
 from gateway.errors import NotCarried, Refused, StreamRefused, Unreachable, UpstreamFailed
-from gateway.exchange import Exchange
+from gateway.exchange import Exchange, full_text
 from gateway.routing.deployments import Deployment
 from gateway.routing.remedy import remedy
 from gateway.translation.bridge import REQUEST_ID
@@ -35,13 +37,23 @@ def not_asked(exchange: Exchange, way: Deployment, error: UpstreamFailed, at_us:
     return error
 
 
+def failed(exchange: Exchange, attempt: Attempt, error: UpstreamFailed) -> Attempt:
+    """Return the record of an attempt with what became of it."""
+    return msgspec.structs.replace(
+        attempt,
+        error_type=error.code,
+        error_message=full_text(error),
+        possible_cost_nano_usd=_possible_cost(exchange, error),
+    )
+
+
 def costs_nothing(error: UpstreamFailed) -> bool:
     """Say whether a failed try cannot be billed: it was refused, or never sent."""
     unsent = type(error) is Unreachable or error.code == "upstream_timeout_connect"
     return unsent or isinstance(error, Refused)
 
 
-def possible_cost(exchange: Exchange, error: UpstreamFailed) -> int | None:
+def _possible_cost(exchange: Exchange, error: UpstreamFailed) -> int | None:
     """Return what a failed try may be billed with at most; None: nothing, or nobody can say."""
     call = exchange.call
     return None if call is None or costs_nothing(error) else call.cost_upper_nano_usd

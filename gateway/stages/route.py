@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import random
 from collections.abc import Callable, Mapping
 from functools import partial
+from hashlib import sha256
 
 import msgspec
 
@@ -18,13 +18,13 @@ from gateway.errors import (
     UnknownModel,
     UpstreamFailed,
 )
-from gateway.exchange import Exchange, full_text
+from gateway.exchange import Exchange
 from gateway.heartbeat import Heartbeat
 from gateway.providers.base import Outgoing
 from gateway.routing.board import Board
 from gateway.routing.course import Course
 from gateway.routing.deployments import Deployment, Plan
-from gateway.routing.failing import blamed, costs_nothing, last, not_asked, possible_cost
+from gateway.routing.failing import blamed, costs_nothing, failed, last, not_asked
 from gateway.routing.patience import Limits, limits_of
 from gateway.routing.resolve import Resolver
 from gateway.routing.strategy import draw
@@ -167,8 +167,7 @@ class Router:
         except UpstreamFailed as failure:
             return not_asked(exchange, way, failure, (started_ns - zero_ns) // 1000)
         body = outgoing.body
-        small = len(body) <= HASH_INLINE_BYTES
-        sha = hashlib.sha256(body) if small else await asyncio.to_thread(hashlib.sha256, body)
+        sha = sha256(body) if len(body) <= HASH_INLINE_BYTES else await asyncio.to_thread(sha256, body)
         timeouts = plan.timeouts if not limits.cut_ns else limits.cut(plan.timeouts, started_ns)
         health = self._board.get(way.id) or self._board.of(way, plan.breaker)
         health.began(started_ns)
@@ -197,26 +196,24 @@ class Router:
                 health.ended()
             else:
                 self._board.failed(way, plan.breaker, error or _FAILED_LATE, ended_ns)
-            exchange.attempts.append(
-                Attempt(  # by position: 13 names would take several times as long
-                    way.id,
-                    provider.name,
-                    way.model,
-                    (started_ns - zero_ns) // 1000,
-                    (answer.connected_ns - zero_ns) // 1000 if answer else 0,
-                    (answer.first_byte_ns - zero_ns) // 1000 if answer else 0,
-                    (ended_ns - zero_ns) // 1000,
-                    answer.reused if answer else False,
-                    answer.status if answer else 0,
-                    _request_id(named),
-                    error.code if error else "",
-                    full_text(error) if error else "",
-                    sha.hexdigest() if exchange.upload is None else "",
-                    crossing.surface if crossing else "",
-                    crossing.dropped if crossing else (),
-                    possible_cost(exchange, error) if error else None,
-                )
+            attempt = Attempt(  # by position: 13 names would take several times as long
+                way.id,
+                provider.name,
+                way.model,
+                (started_ns - zero_ns) // 1000,
+                (answer.connected_ns - zero_ns) // 1000 if answer else 0,
+                (answer.first_byte_ns - zero_ns) // 1000 if answer else 0,
+                (ended_ns - zero_ns) // 1000,
+                answer.reused if answer else False,
+                answer.status if answer else 0,
+                _request_id(named),
+                "",
+                "",
+                sha.hexdigest() if exchange.upload is None else "",
+                crossing.surface if crossing else "",
+                crossing.dropped if crossing else (),
             )
+            exchange.attempts.append(failed(exchange, attempt, error) if error else attempt)
         return error
 
     async def _prepare(
