@@ -29,6 +29,8 @@ HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"te", b"trailer", b"trans
 """With everything that begins with `proxy-`, and what Connection names. Source: RFC 9110, section 7.6.1."""
 MOST_NAMES = 1024
 LONGEST_NAME = 128
+_CHUNKED: Headers = [(b"transfer-encoding", b"chunked")]
+"""What most answers say of their connection."""
 _IGNORE: Callable[[tuple[bytes, bytes]], None] = deque[tuple[bytes, bytes]](maxlen=0).append
 """Takes headers nobody wants."""
 
@@ -205,11 +207,12 @@ class Reply(msgspec.Struct, eq=False):
             return
         ask = self.ask
         when = ask.total_at
+        line = self.line
         if ask.stream:  # without a stream nobody asks how long the silence is
-            self._last = self.line.loop.time()
-            when = min(self._due(), when)
-        if when < self.line.alarm_at:
-            self.line.alarm(when)
+            now = self._last = line.loop.time()
+            when = min(now + (ask.timeouts.idle_s if self._begun else ask.timeouts.first_byte_s), when)
+        if when < line.alarm_at:
+            line.alarm(when)
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the wire."""
@@ -300,7 +303,7 @@ class Reply(msgspec.Struct, eq=False):
                 self._nonsense("an upgrade nobody asked for")
             return
         self._add = _IGNORE
-        if self._named and not self._drop_named():
+        if self._named and self._named != _CHUNKED and not self._drop_named():
             return
         self.status = status
         if self.ask.method == "HEAD":
