@@ -11,7 +11,7 @@ from gateway.dial import Dialer, Way
 from gateway.errors import Unreachable
 from gateway.http1.connection import Connection
 from gateway.http1.reply import Reply, Stale, timed_out
-from gateway.http1.request import Ask, head
+from gateway.http1.request import head
 from gateway.providers.base import Origin, Outgoing
 from gateway.settings import Network, Timeouts
 
@@ -68,30 +68,22 @@ class Upstream:
         """Send the request and wait for the answer's headers; raise UpstreamFailed."""
         pool = self._pools.get(outgoing.origin) or self._pool(outgoing.origin)
         way, now = pool.way, pool.loop.time()
-        ask = Ask(  # by position: names would take several times as long
-            outgoing.method,
-            head(outgoing, way.host, way.prefix, way.proxy_header),
-            timeouts,
-            stream,
-            now + timeouts.total_s,
-            outgoing.body,
-            outgoing.parts,
-            outgoing.length,
-        )
+        start = head(outgoing, way.host, way.prefix, way.proxy_header)
+        total_at = now + timeouts.total_s
         connection = pool.take(self.idle_s, now)
         if connection is None:
-            connection = await self._connect(pool, timeouts, ask.total_at, now + timeouts.connect_s)
+            connection = await self._connect(pool, timeouts, total_at, now + timeouts.connect_s)
         if connection.carried:
             self.reused += 1
         try:
-            reply = await connection.ask(ask)
+            reply = await connection.ask(outgoing, start, timeouts, total_at, stream=stream)
         except Stale:
             if connection.carried == 1 or outgoing.parts is not None or self.closed:
                 raise
             self.retried += 1
             connect_at = pool.loop.time() + timeouts.connect_s
-            connection = await self._connect(pool, timeouts, ask.total_at, connect_at, fresh=True)
-            reply = await connection.ask(ask)
+            connection = await self._connect(pool, timeouts, total_at, connect_at, fresh=True)
+            reply = await connection.ask(outgoing, start, timeouts, total_at, stream=stream)
         if reply.status == PROXY_WANTS_LOGIN and way.prefix and way.proxy is not None:
             reply.close()
             raise way.proxy.failed("wants a user and a password (407)")

@@ -12,7 +12,8 @@ from typing_extensions import override
 from gateway.clock import Clock
 from gateway.errors import BadRequest, UpstreamFailed
 from gateway.http1.reply import Reply, timed_out
-from gateway.http1.request import Ask
+from gateway.providers.base import Outgoing
+from gateway.settings import Timeouts
 
 PIECE = 64 * 1024
 """Larger request bodies are written piece by piece, at the peer's pace."""
@@ -44,20 +45,25 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         return transport is not None and not self.lost and not transport.is_closing()
 
-    async def ask(self, ask: Ask) -> Reply:
-        """Send a request and return its answer once the headers are there; raise UpstreamFailed.
+    async def ask(
+        self, outgoing: Outgoing, head: bytes, timeouts: Timeouts, total_at: float, *, stream: bool
+    ) -> Reply:
+        """Send a request, which begins with this head, and return its answer once the headers are there; raise UpstreamFailed.
 
         Whoever gets the answer closes it. After an error the connection is closed.
         """
-        reply = self._reply = Reply(self, ask, self._clock, self.carried > 0)
+        reply = self._reply = Reply(
+            self, self._clock, outgoing.method, timeouts, total_at, stream, self.carried > 0
+        )
         self.carried += 1
         try:
-            if ask.parts is not None or len(ask.body) > PIECE:
-                await self._send(ask, reply)
+            body = outgoing.body
+            if outgoing.parts is not None or len(body) > PIECE:
+                await self._send(outgoing, head, reply)
             elif self.lost or self._transport is None:
                 reply.lost(None)
             else:
-                self._transport.write(ask.head + ask.body)
+                self._transport.write(head + body)
                 reply.sent()
             while not reply.status:
                 await reply.news()
@@ -155,42 +161,41 @@ class Connection(asyncio.Protocol):
         if self._reply is not None:
             self._reply.ring()
 
-    async def _send(self, ask: Ask, reply: Reply) -> None:
+    async def _send(self, outgoing: Outgoing, head: bytes, reply: Reply) -> None:
         """Send at the peer's pace; stop early when the answer is an error or over before the request is."""
         reply.sending()
-        if ask.parts is None:
-            whole = await self._send_whole(ask, reply)
+        await self._put(head, reply)
+        if outgoing.parts is None:
+            whole = await self._send_whole(outgoing.body, reply)
         else:
             try:
-                async with asyncio.timeout_at(ask.total_at):
-                    whole = await self._send_parts(ask, ask.parts, reply)
+                async with asyncio.timeout_at(reply.total_at):
+                    whole = await self._send_parts(outgoing.parts, outgoing.length, reply)
             except TimeoutError as error:
-                raise timed_out("total", ask.timeouts.total_s, self.peer) from error
+                raise timed_out("total", reply.timeouts.total_s, self.peer) from error
         if whole:
             reply.sent()
 
-    async def _send_whole(self, ask: Ask, reply: Reply) -> bool:
-        await self._put(ask.head, reply)
-        view = memoryview(ask.body)
+    async def _send_whole(self, body: bytes, reply: Reply) -> bool:
+        view = memoryview(body)
         for start in range(0, len(view), PIECE):
             if not await self._put(view[start : start + PIECE], reply):
                 return False
         return True
 
-    async def _send_parts(self, ask: Ask, parts: AsyncIterator[bytes], reply: Reply) -> bool:
-        await self._put(ask.head, reply)
+    async def _send_parts(self, parts: AsyncIterator[bytes], length: int | None, reply: Reply) -> bool:
         sent = 0
         async for part in parts:
             sent += len(part)
-            if ask.length is not None and sent > ask.length:
+            if length is not None and sent > length:
                 break
-            framed = part if ask.length is not None else b"%x\r\n%b\r\n" % (len(part), part)
+            framed = part if length is not None else b"%x\r\n%b\r\n" % (len(part), part)
             if part and not await self._put(framed, reply):
                 return False
-        if ask.length is None:
+        if length is None:
             return await self._put(b"0\r\n\r\n", reply)
-        if sent != ask.length:
-            raise BadRequest(f"the body has not the {ask.length} bytes its Content-Length says")
+        if sent != length:
+            raise BadRequest(f"the body has not the {length} bytes its Content-Length says")
         return True
 
     async def _put(self, data: bytes | memoryview, reply: Reply) -> bool:

@@ -14,8 +14,8 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.errors import BrokenAnswer, Unreachable, UpstreamFailed, UpstreamTimeout
-from gateway.http1.request import Ask
 from gateway.providers.base import Headers
+from gateway.settings import Timeouts
 
 MAX_HEAD = 256 * 1024
 """Bytes of status line and headers, and of the framing between two pieces of a body."""
@@ -90,8 +90,12 @@ class Reply(msgspec.Struct, eq=False):
     """
 
     line: Line
-    ask: Ask
     clock: Clock
+    method: str
+    timeouts: Timeouts
+    total_at: float
+    """When the attempt's total clock runs out, in the loop's time."""
+    stream: bool
     reused: bool = False
     status: int = 0
     headers: Headers = []
@@ -198,19 +202,17 @@ class Reply(msgspec.Struct, eq=False):
 
     def sending(self) -> None:
         """Only the total clock runs while a long request is on its way."""
-        self._alarm(self.ask.total_at)
+        self._alarm(self.total_at)
 
     def sent(self) -> None:
         """Everything is written: the provider's silence counts from here."""
         self._asked = True
         if self._complete or self._error is not None:
             return
-        ask = self.ask
-        when = ask.total_at
-        line = self.line
-        if ask.stream:  # without a stream nobody asks how long the silence is
+        line, when = self.line, self.total_at
+        if self.stream:  # without a stream nobody asks how long the silence is
             now = self._last = line.loop.time()
-            when = min(now + (ask.timeouts.idle_s if self._begun else ask.timeouts.first_byte_s), when)
+            when = min(now + (self.timeouts.idle_s if self._begun else self.timeouts.first_byte_s), when)
         if when < line.alarm_at:
             line.alarm(when)
 
@@ -222,8 +224,8 @@ class Reply(msgspec.Struct, eq=False):
         if not self._begun:
             self._begun = True
             self.first_byte_ns = self.clock.monotonic_ns()
-            if self.ask.stream and self._asked:
-                self._alarm(self.line.loop.time() + self.ask.timeouts.idle_s)
+            if self.stream and self._asked:
+                self._alarm(self.line.loop.time() + self.timeouts.idle_s)
         pieces = self._pieces
         held = len(pieces)
         if self._complete:
@@ -306,7 +308,7 @@ class Reply(msgspec.Struct, eq=False):
         if self._named and self._named != _CHUNKED and not self._drop_named():
             return
         self.status = status
-        if self.ask.method == "HEAD":
+        if self.method == "HEAD":
             self._keep = parser.should_keep_alive()
             self._complete = True
             self._end = len(self._pieces)
@@ -323,7 +325,7 @@ class Reply(msgspec.Struct, eq=False):
 
     def _count(self, size: int, held: int) -> None:
         """After bytes that did not end the answer: the idle clock, the limits, the brake."""
-        if self.ask.stream and self._asked:
+        if self.stream and self._asked:
             self._last = self.line.loop.time()
         if self.status and len(self._pieces) != held:
             self._unread += sum(map(len, self._pieces[held:]))
@@ -375,9 +377,9 @@ class Reply(msgspec.Struct, eq=False):
 
     def _due(self) -> float:
         """When the clock of the current silence runs out."""
-        if not self.ask.stream:
+        if not self.stream:
             return math.inf
-        timeouts = self.ask.timeouts
+        timeouts = self.timeouts
         if self._paused:
             return self.line.loop.time() + timeouts.idle_s
         return self._last + (timeouts.idle_s if self._begun else timeouts.first_byte_s)
@@ -388,11 +390,11 @@ class Reply(msgspec.Struct, eq=False):
             return
         now = self.line.loop.time() + TIMER_SLACK_S
         due = self._due()
-        timeouts, peer = self.ask.timeouts, self.line.peer
-        if now >= self.ask.total_at:
+        timeouts, peer = self.timeouts, self.line.peer
+        if now >= self.total_at:
             self.fail(timed_out("total", timeouts.total_s, peer))
         elif now < due:
-            self._alarm(min(due, self.ask.total_at))
+            self._alarm(min(due, self.total_at))
         elif self._begun:
             self.fail(timed_out("idle", timeouts.idle_s, peer))
         else:

@@ -1,14 +1,9 @@
-"""A request on its way to the wire."""
+"""The head of a request on its way to the wire."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import msgspec
-
 from gateway.errors import UpstreamFailed
 from gateway.providers.base import Outgoing, Unchanging
-from gateway.settings import Timeouts
 
 FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 """Headers that only the client itself may write."""
@@ -22,21 +17,6 @@ LONGEST_KEPT = 2048
 
 _HEADS: dict[tuple[object, ...], bytes] = {}
 """Most requests to a provider begin alike: everything before the line that says how long the body is."""
-
-
-class Ask(msgspec.Struct, eq=False):
-    """One request, ready for the wire."""
-
-    method: str
-    head: bytes
-    timeouts: Timeouts
-    stream: bool
-    total_at: float
-    """When the attempt's total clock runs out, in the loop's time."""
-    body: bytes = b""
-    parts: AsyncIterator[bytes] | None = None
-    length: int | None = None
-    """Of all parts; None: chunked."""
 
 
 def head(outgoing: Outgoing, host: bytes, prefix: bytes = b"", proxy_header: bytes = b"") -> bytes:

@@ -12,8 +12,8 @@ from typing_extensions import override
 from gateway.clock import SystemClock
 from gateway.errors import BadRequest, BrokenAnswer, Unreachable, UpstreamTimeout
 from gateway.http1.connection import PIECE, Connection
-from gateway.http1.reply import Stale
-from gateway.http1.request import Ask
+from gateway.http1.reply import Reply, Stale
+from gateway.providers.base import Origin, Outgoing
 from gateway.settings import Timeouts
 from gateway.tasks import spawn
 from tests.fakes.waiting import until
@@ -63,23 +63,17 @@ class Timers:
         return self.made[-1]
 
 
-def ask(
+async def ask(
+    connection: Connection,
     body: bytes = b"",
     *,
     parts: AsyncIterator[bytes] | None = None,
     length: int | None = None,
     total_s: float = 5,
-) -> Ask:
-    return Ask(
-        method="POST",
-        head=b"HEAD\r\n\r\n",
-        body=body,
-        parts=parts,
-        length=length,
-        timeouts=Timeouts(total_s=total_s),
-        stream=False,
-        total_at=asyncio.get_running_loop().time() + total_s,
-    )
+) -> Reply:
+    outgoing = Outgoing("POST", Origin("http", "api.test", 80), "/", [], body, parts, length)
+    total_at = asyncio.get_running_loop().time() + total_s
+    return await connection.ask(outgoing, b"HEAD\r\n\r\n", Timeouts(total_s=total_s), total_at, stream=False)
 
 
 def connected(full_after: int = 2**60) -> tuple[Connection, Wire]:
@@ -94,7 +88,7 @@ async def these(*parts: bytes) -> AsyncIterator[bytes]:
 
 async def test_a_small_request_is_one_write_and_its_answer_frees_the_connection() -> None:
     connection, wire = connected()
-    asking = spawn(connection.ask(ask(b"{}")), name="ask")
+    asking = spawn(ask(connection, b"{}"), name="ask")
     await until(lambda: bool(wire.written), "written")
 
     connection.data_received(OK)
@@ -109,7 +103,7 @@ async def test_a_small_request_is_one_write_and_its_answer_frees_the_connection(
 async def test_a_large_body_waits_for_the_peer() -> None:
     connection, wire = connected(full_after=2 * PIECE)
     body = bytes(range(256)) * 2048
-    asking = spawn(connection.ask(ask(body)), name="ask")
+    asking = spawn(ask(connection, body), name="ask")
     await until(lambda: len(wire.written) >= 2 * PIECE, "the first pieces")
     await asyncio.sleep(0)
     assert len(wire.written) < 4 * PIECE
@@ -126,7 +120,7 @@ async def test_a_large_body_waits_for_the_peer() -> None:
 
 async def test_an_early_refusal_stops_the_sending_and_the_connection() -> None:
     connection, wire = connected(full_after=PIECE)
-    asking = spawn(connection.ask(ask(b"x" * 10 * PIECE)), name="ask")
+    asking = spawn(ask(connection, b"x" * 10 * PIECE), name="ask")
     await until(lambda: len(wire.written) >= PIECE, "the first piece")
 
     connection.data_received(b"HTTP/1.1 413 Too large\r\ncontent-length: 2\r\n\r\nno")
@@ -140,7 +134,7 @@ async def test_an_early_refusal_stops_the_sending_and_the_connection() -> None:
 
 async def test_a_connection_lost_while_sending_is_stale() -> None:
     connection, wire = connected(full_after=PIECE)
-    asking = spawn(connection.ask(ask(b"x" * 10 * PIECE)), name="ask")
+    asking = spawn(ask(connection, b"x" * 10 * PIECE), name="ask")
     await until(lambda: len(wire.written) >= PIECE, "the first piece")
 
     connection.connection_lost(ConnectionResetError())
@@ -156,7 +150,7 @@ async def test_a_connection_lost_while_sending_is_stale() -> None:
 )
 async def test_parts_are_sent_as_they_come(length: int | None, wanted: bytes) -> None:
     connection, wire = connected()
-    asking = spawn(connection.ask(ask(parts=these(b"ab", b"", b"cde"), length=length)), name="ask")
+    asking = spawn(ask(connection, parts=these(b"ab", b"", b"cde"), length=length), name="ask")
     await until(lambda: bytes(wire.written).endswith(wanted), "the parts")
 
     connection.data_received(OK)
@@ -171,7 +165,7 @@ async def test_parts_of_another_length_than_promised_end_the_connection(length: 
     connection, wire = connected()
 
     with pytest.raises(BadRequest):
-        await connection.ask(ask(parts=these(b"ab", b"cde"), length=length))
+        await ask(connection, parts=these(b"ab", b"cde"), length=length)
 
     assert wire.aborted
 
@@ -184,7 +178,7 @@ async def test_what_the_parts_raise_comes_out() -> None:
     connection, wire = connected()
 
     with pytest.raises(KeyError):
-        await connection.ask(ask(parts=failing()))
+        await ask(connection, parts=failing())
 
     assert wire.aborted
 
@@ -197,7 +191,7 @@ async def test_parts_that_never_come_end_with_the_total_clock() -> None:
     connection, wire = connected()
 
     with pytest.raises(UpstreamTimeout) as caught:
-        await connection.ask(ask(parts=never(), total_s=0.03))
+        await ask(connection, parts=never(), total_s=0.03)
 
     assert caught.value.code == "upstream_timeout_total"
     assert wire.aborted
@@ -217,12 +211,12 @@ async def test_asking_a_dead_connection_says_so() -> None:
     connection.connection_lost(None)
 
     with pytest.raises(Stale):
-        await connection.ask(ask())
+        await ask(connection)
 
 
 async def test_an_answer_is_ended_from_outside_by_the_error_given() -> None:
     connection, wire = connected()
-    asking = spawn(connection.ask(ask()), name="ask")
+    asking = spawn(ask(connection), name="ask")
     await until(lambda: bool(wire.written), "written")
     connection.data_received(b"HTTP/1.1 200 OK\r\n\r\nhalf")
     answer = await asking
@@ -238,7 +232,7 @@ async def test_an_answer_is_ended_from_outside_by_the_error_given() -> None:
 
 async def test_a_cancelled_question_closes_the_connection() -> None:
     connection, wire = connected()
-    asking = spawn(connection.ask(ask()), name="ask")
+    asking = spawn(ask(connection), name="ask")
     await until(lambda: bool(wire.written), "written")
 
     asking.cancel()
@@ -250,7 +244,7 @@ async def test_a_cancelled_question_closes_the_connection() -> None:
 
 async def test_a_connection_closed_in_the_middle_of_an_answer_tells_its_reader() -> None:
     connection, wire = connected()
-    asking = spawn(connection.ask(ask()), name="ask")
+    asking = spawn(ask(connection), name="ask")
     await until(lambda: bool(wire.written), "written")
     connection.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
     answer = await asking
@@ -268,7 +262,7 @@ async def test_a_busy_connection_keeps_one_timer_which_goes_when_it_goes() -> No
     timers = Timers()
     connection.loop = cast("asyncio.AbstractEventLoop", timers)
     for _ in range(3):
-        asking = spawn(connection.ask(ask(b"{}")), name="ask")
+        asking = spawn(ask(connection, b"{}"), name="ask")
         wire.written.clear()
         await until(lambda: bool(wire.written), "written")
         connection.data_received(OK)
@@ -283,13 +277,13 @@ async def test_a_busy_connection_keeps_one_timer_which_goes_when_it_goes() -> No
 
 async def test_a_timer_of_an_earlier_answer_does_not_end_the_next() -> None:
     connection, wire = connected()
-    asking = spawn(connection.ask(ask(total_s=0.02)), name="ask")
+    asking = spawn(ask(connection, total_s=0.02), name="ask")
     await until(lambda: bool(wire.written), "written")
     connection.data_received(OK)
     await asking
     assert connection.leave()
 
-    asking = spawn(connection.ask(ask(total_s=0.06)), name="ask")
+    asking = spawn(ask(connection, total_s=0.06), name="ask")
 
     with pytest.raises(UpstreamTimeout, match=r"within 0.06 s"):
         await asyncio.wait_for(asking, 5)

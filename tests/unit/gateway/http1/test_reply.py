@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from gateway.errors import BrokenAnswer, Unreachable, UpstreamFailed, UpstreamTimeout
 from gateway.http1.reply import MAX_HEAD, MAX_UNREAD, Reply
-from gateway.http1.request import Ask
 from gateway.settings import Timeouts
 
 TIMEOUTS = Timeouts(connect_s=1, first_byte_s=10, idle_s=20, total_s=100)
@@ -101,8 +100,7 @@ class StillClock:
 
 
 def reply(line: Line, *, method: str = "POST", stream: bool = True) -> Reply:
-    ask = Ask(method=method, head=b"", timeouts=TIMEOUTS, stream=stream, total_at=100)
-    made = line.answer = Reply(line, ask, StillClock())
+    made = line.answer = Reply(line, StillClock(), method, TIMEOUTS, 100, stream)
     made.sent()
     return made
 
@@ -457,10 +455,8 @@ def test_silence_in_the_middle_of_the_headers_is_idle_too() -> None:
 
 def test_an_idle_clock_shorter_than_the_first_is_not_overslept() -> None:
     line = Line()
-    ask = Ask(
-        method="POST", head=b"", timeouts=Timeouts(first_byte_s=60, idle_s=5), stream=True, total_at=100
-    )
-    answer = line.answer = Reply(line, ask, StillClock())
+    timeouts = Timeouts(first_byte_s=60, idle_s=5)
+    answer = line.answer = Reply(line, StillClock(), "POST", timeouts, 100, stream=True)
     answer.sent()
 
     answer.feed(HEAD + b"x")
@@ -493,8 +489,7 @@ def test_a_slow_reader_is_not_the_providers_silence() -> None:
 
 def test_the_first_byte_is_awaited_only_once_the_request_is_out() -> None:
     line = Line()
-    ask = Ask(method="POST", head=b"", timeouts=TIMEOUTS, stream=True, total_at=100)
-    answer = line.answer = Reply(line, ask, StillClock())
+    answer = line.answer = Reply(line, StillClock(), "POST", TIMEOUTS, 100, stream=True)
     answer.sending()
     line.clock.advance(50)
     assert not answer.over
