@@ -154,9 +154,12 @@ class Reply(msgspec.Struct, eq=False):
                 raise StopAsyncIteration
             await self.news()
         pieces = self._pieces
+        if len(pieces) == 1:
+            piece = pieces.pop()
+        else:
+            piece = b"".join(pieces)
+            pieces.clear()
         self._taken = True
-        piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
         self._unread = 0
         if self._paused:
             self._resume()
@@ -328,10 +331,11 @@ class Reply(msgspec.Struct, eq=False):
         if self.stream and self._asked:
             self._last = self.line.loop.time()
         if self.status and len(self._pieces) != held:
-            self._unread += sum(map(len, self._pieces[held:]))
             self._quiet = 0
+            self._unread += size  # with its framing, until that matters
             if self._unread > MAX_UNREAD and not self._paused:
-                self._paused = self.line.pause()
+                self._unread = sum(map(len, self._pieces))
+                self._paused = self._unread > MAX_UNREAD and self.line.pause()
             return
         self._quiet += size
         if self._quiet > MAX_HEAD and not self.status:
