@@ -374,6 +374,43 @@ def test_a_whole_answer_beyond_the_limit_keeps_the_connection() -> None:
     assert answer.leave()
 
 
+def test_an_answer_is_left_once_however_often_it_is_closed() -> None:
+    line = Line()
+    answer = reply(line)
+    answer.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    answer.close()
+    answer.close()  # by now the connection may carry another one
+
+    assert line.calls == ["leave"]
+
+
+@pytest.mark.parametrize(
+    "late", [b"HTTP/1.1 103 Early\r\nx-late: 1\r\n\r\n", b"HTTP/1.1 200 OK\r\nx-late: 1\r\n\r\n"]
+)
+def test_what_follows_an_answer_does_not_change_its_headers(late: bytes) -> None:
+    answer = reply(Line())
+
+    answer.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok" + late)
+
+    assert answer.headers == [(b"content-length", b"2")]
+    assert answer.whole == b"ok"
+    assert not answer.leave()
+
+
+def test_small_pieces_with_much_framing_do_not_stop_the_reading() -> None:
+    line = Line()
+    answer = reply(line)
+    answer.feed(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+
+    for _ in range(MAX_UNREAD // 4096):
+        answer.feed(b"1\r\nx\r\n" * 4096)
+    assert line.calls == []
+
+    answer.feed(b"1\r\nx\r\n")
+    assert line.calls == ["pause"]
+
+
 def test_what_came_before_the_cut_is_still_delivered() -> None:
     answer = reply(Line())
     answer.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello")

@@ -182,3 +182,15 @@ def test_calls_under_way_are_counted_whatever_happens(steps: list[tuple[float, s
     assert health.in_flight == 0
     assert 0 <= health.failure_ratio <= 1
     assert health.available(at(now_s + 15))
+
+
+@given(st.lists(st.tuples(st.floats(0, 12), st.booleans()), min_size=1, max_size=80))
+def test_the_share_that_failed_is_that_of_the_seconds_in_the_window(steps: list[tuple[float, bool]]) -> None:
+    health, now_s, calls = Health(Breaker(min_calls=1000, window_s=30)), 0.0, list[tuple[int, bool]]()
+    for pause_s, well in steps:
+        now_s += pause_s
+        call(health, now_s, well=well)
+        calls.append((at(now_s) // 10**9, well))
+
+        lately = [well for second, well in calls if second > calls[-1][0] - 30]
+        assert health.failure_ratio == lately.count(False) / len(lately)
