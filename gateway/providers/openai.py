@@ -38,11 +38,15 @@ def _bearer(secret: str) -> tuple[bytes, bytes]:
     return b"authorization", b"Bearer " + secret.encode()
 
 
+_forwarding = Forwarding(NAMES, PREFIXES, _bearer)
+
+
 class OpenAICompatible:
     """One API at one base URL."""
 
     speaks = frozenset(PATHS) | {PASSED_ON}
-    forwarding = Forwarding(NAMES, PREFIXES, _bearer)
+    forwarding = _forwarding
+    """Of calls; the list of models is asked for with a bearer token everywhere."""
 
     def __init__(
         self, name: str, base_url: str, *, include_usage: bool = True, owned_by: str = "", ca_file: str = ""
@@ -73,7 +77,7 @@ class OpenAICompatible:
 
     def models(self, *, secret: str) -> Outgoing:
         """Build the request for the provider's own list of models."""
-        headers = self.forwarding.of({b"accept": b"application/json"}, secret, stream=True)
+        headers = _forwarding.of({b"accept": b"application/json"}, secret, stream=True)
         return Outgoing("GET", self.origin, self._prefix + "/models", headers, b"")
 
     def failure(self, status: int, headers: Headers, body: bytes) -> Refused:

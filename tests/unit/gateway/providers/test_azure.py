@@ -36,6 +36,13 @@ def test_the_v1_api_is_asked_wherever_the_base_url_ends(base_url):
     assert "openai.passthrough" in provider.speaks
 
 
+def test_the_list_of_models_is_asked_for_with_a_bearer_token():
+    headers = dict(AzureOpenAI("azure", ENDPOINT).models(secret="k").headers)
+
+    assert headers[b"authorization"] == b"Bearer k"
+    assert b"api-key" not in headers
+
+
 def test_with_a_version_the_deployment_stands_in_the_path():
     provider = AzureOpenAI("azure", ENDPOINT, api_version="2024-10-21")
 
