@@ -24,7 +24,9 @@ from gateway.wire.base import Wire
 class Pipeline:
     """Every field is a stage; `run` is the only place that knows their order.
 
-    Who is asking was settled before: the endpoint makes an exchange only for an admitted request.
+    Who is asking was settled before: the endpoint makes an exchange only for an admitted request. Most calls need
+    few stages: one that may have to wait says first, in a plain function, whether it takes part in a call, and
+    afterwards it hears only of those in which it did.
     """
 
     def __init__(
@@ -57,24 +59,25 @@ class Pipeline:
     async def run(self, exchange: Exchange) -> None:
         """Answer the request, then account for it.
 
-        What stands in `finally` are plain functions: they only count and enqueue, so a client that
-        hangs up cannot make us skip one of them.
+        The latter is done by plain functions: they only count and enqueue, so a client that hangs up cannot make
+        us skip one of them.
         """
         try:
-            exchange.peek = exchange.wire.peek(exchange.body, model=exchange.named)
-            adopt_claims(exchange)
+            peek = exchange.peek = exchange.wire.peek(exchange.body, model=exchange.named)
+            if peek.claims is not None:
+                adopt_claims(exchange)
             by_model = self._router.plan if exchange.place is None else self._passing.plan
-            if exchange.peek.keep or exchange.peek.previous:
-                plan = await self._kept.plan(exchange, by_model)
-            else:
-                plan = by_model(exchange)
+            keeps = peek.keep or peek.previous
+            plan = await self._kept.plan(exchange, by_model) if keeps else by_model(exchange)
             permit(exchange, plan)
             if self._owned.concerns(exchange):
                 await self._owned.admit(exchange, plan)
-            await self._limits.reserve(exchange, plan)
+            if self._limits.concerns(exchange):
+                await self._limits.reserve(exchange, plan)
             if guards := self._guardrails.of(exchange):
                 await self._guardrails.check(exchange, guards)
-            await self._memory.recall(exchange)
+            if self._memory.concerns(exchange):
+                await self._memory.recall(exchange)
             self._budgets.apply(exchange)
             rule = self._cache.rule(exchange)
             kept = await self._cache.find(exchange, rule, guards) if rule is not None else None
@@ -88,10 +91,17 @@ class Pipeline:
             stream = exchange.peek is not None and exchange.peek.stream
             await refuse(exchange.client, exchange.wire, error, stream=stream)
         finally:
-            self._meter.settle(exchange)
+            self._settle(exchange)
+
+    def _settle(self, exchange: Exchange) -> None:
+        """Account for a call that is over."""
+        self._meter.settle(exchange)
+        if exchange.took is not None:
             self._limits.settle(exchange)
+        if exchange.spending is not None:
             self._budgets.settle(exchange)
-            self._recorder.settle(exchange)
+        self._recorder.settle(exchange)
+        if exchange.reuse is not None:
             self._cache.keep(exchange)
 
 

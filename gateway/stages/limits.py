@@ -31,11 +31,13 @@ class LimitStage:
         self.book = book
         self.limiter = limiter
 
+    def concerns(self, exchange: Exchange) -> bool:
+        """Say whether a limit might hold for a call: what the house asks itself stands outside its clients' limits."""
+        return not (self.book.empty or exchange.principal.internal)
+
     async def reserve(self, exchange: Exchange, plan: Plan) -> None:
         """Take what the call needs from each limit that holds for it. Raises OverLimit, BadRequest, Unavailable."""
         book, principal = self.book, exchange.principal
-        if book.empty or principal.internal:  # what the house asks itself stands outside its clients' limits
-            return
         user = exchange.identity.user_id if book.by_user else ""
         model = plan.route or (plan.deployments[0].id if plan.deployments else "")
         names = Names(principal.project, principal.key_id, user, principal.team, model, plan.route)

@@ -48,19 +48,22 @@ class MemoryStage:
         self._clock = clock
         self._trouble = ""
 
+    def concerns(self, exchange: Exchange) -> bool:
+        """Set the call's switch, and say whether to look for memories; the row tells why not."""
+        if not self._settings.enabled:
+            return False
+        if reason := self._objection(exchange):
+            _skip(exchange, reason)
+        return not reason
+
     async def recall(self, exchange: Exchange) -> None:
         """Look for memories and add them to the prompt; raise BadRequest only if the client left meanwhile."""
-        if not self._settings.enabled:
-            return
-        reason = self._objection(exchange)
-        conversation = None
-        if not reason:
-            body, read = exchange.adapted or exchange.body, exchange.wire.conversation
-            conversation = read(body) if len(body) <= INLINE_BYTES else await asyncio.to_thread(read, body)
+        body, read = exchange.adapted or exchange.body, exchange.wire.conversation
+        conversation = read(body) if len(body) <= INLINE_BYTES else await asyncio.to_thread(read, body)
         if conversation is not None and conversation.anchors:
             await self._remember(exchange, conversation)
         else:
-            _skip(exchange, reason or ("surface" if conversation is None else "no_question"))
+            _skip(exchange, "surface" if conversation is None else "no_question")
 
     def confirm(self, exchange: Exchange) -> None:
         """Tell the hub that the call went out as it had proposed: its provider answers."""

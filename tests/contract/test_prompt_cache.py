@@ -186,7 +186,8 @@ class House:
         )
         call.peek = wire.peek(body, model="m")
         worker = self._workers[self._calls % len(self._workers)]
-        await worker.recall(call)
+        if worker.concerns(call):
+            await worker.recall(call)
         worker.confirm(call)
         return call
 

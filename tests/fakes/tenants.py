@@ -222,7 +222,8 @@ class Watched:
             ),
         )
         call.peek = wire.peek(body, model="m")
-        await self._stage.recall(call)
+        if self._stage.concerns(call):
+            await self._stage.recall(call)
         assert not call.memory.status.startswith(("error", "timeout")), call.memory
         self.watch.told(scope, call.enriched or b"")
         self.watch.named(scope, call.memory.ids)
