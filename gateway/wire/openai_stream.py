@@ -23,18 +23,19 @@ _BEGAN = re.compile(
     rb'|"(?:tool_calls|function_call|audio)"\s*:\s*[\[{]'
 )
 _DONE = b"[DONE]"
-_REMARKABLE = BytesAhoCorasick(
+_remarkable = BytesAhoCorasick(
     [
         *(b'"usage":{', b'"usage": {', b'"usage":  ', b'"usage" '),
         *(b'"finish_reason":"', b'"finish_reason": "', b'"finish_reason":  ', b'"finish_reason" '),
-        *(b'"index":1', b'"index": 1', b'"index":  ', b'"index" '),
+        *(b'x":1', b'x": 1', b'x":  ', b'ex" '),
         *(b'"error"', b"event: error", b"event:error", _DONE),
     ],
     matchkind=MatchKind.LeftmostFirst,
-)
-"""Keys with a value worth reading, or with so much white space that one must look.
+).find_matches_as_indexes
+"""Finds keys with a value worth reading, or with so much white space that one must look.
 
-Up to 16 needles, and with this kind of match, ahocorasick-rs 1.0 compares 16 bytes at once: it is ten times faster.
+Up to 16 needles, and with this kind of match, ahocorasick-rs 1.0 compares 16 bytes at once: it is ten times faster. It
+looks at the first four bytes of each, so `"index` is cut to what few events hold.
 """
 _NAMED_ERROR = re.compile(rb"(?:\A|[\r\n])event: ?error")
 _ABSENT = msgspec.Raw(b"")
@@ -67,22 +68,24 @@ _decoder = msgspec.json.Decoder(_Event)
 class StreamReading:
     """Reads events as they pass; with `strip_usage`, takes out the usage event that nobody asked for."""
 
+    _began = False
+    _done = False
+    _id = ""
+    _model = ""
+    _tier = ""
+    _raw_usage = b""
+    _finish_reason = ""
+    _seen = frozenset({0})
+    """Indexes of choices."""
+    _finished: frozenset[int] = frozenset()
+    _error = ""
+    _skims = False
+    """From here on only remarkable events count: content, an id and no more than one choice were seen."""
+    _finding: Finding | None = None
+
     def __init__(self, *, strip_usage: bool) -> None:
         self._strip = strip_usage
         self._splitter = sse.Splitter()
-        self._began = False
-        self._done = False
-        self._id = ""
-        self._model = ""
-        self._tier = ""
-        self._raw_usage = b""
-        self._finish_reason = ""
-        self._seen: set[int] = {0}
-        self._finished: set[int] = set()
-        self._error = ""
-        self._skims = False
-        """From here on only remarkable events count: content, an id and no more than one choice were seen."""
-        self._finding: Finding | None = None
 
     @property
     def began(self) -> bool:
@@ -91,6 +94,14 @@ class StreamReading:
 
     def feed(self, chunk: bytes) -> bytes:
         """Return the chunk as it is, or with `strip_usage` the whole events known so far."""
+        if (
+            self._skims
+            and self._splitter.between
+            and chunk.endswith(sse.BLANK)
+            and sse.TAB not in chunk
+            and not _remarkable(chunk)
+        ):
+            return chunk  # words, as nearly all of a stream is
         loose, block = self._splitter.push(chunk)
         passed = self._read(block) if block else b""
         if self._strip:
@@ -124,7 +135,7 @@ class StreamReading:
         """Read whole events; return those that may pass."""
         dropped: list[tuple[int, int]] = []
         at, size = 0, len(block)
-        plain = b"\t" not in block
+        plain = sse.TAB not in block
         while at < size:
             read = self._skim if self._skims and plain else self._take
             at = read(block, at, dropped)
@@ -132,7 +143,7 @@ class StreamReading:
 
     def _skim(self, block: bytes, at: int, dropped: list[tuple[int, int]]) -> int:
         """Take the remarkable events from `at` on, as long as that is enough; return up to where it was."""
-        for _, place, _ in _REMARKABLE.find_matches_as_indexes(block):
+        for _, place, _ in _remarkable(block):
             if place >= at:
                 at = self._take(block, sse.start_of(block, at, place), dropped)
                 if not self._skims:
@@ -141,22 +152,18 @@ class StreamReading:
 
     def _take(self, block: bytes, start: int, dropped: list[tuple[int, int]]) -> int:
         """Read one event, note it in `dropped` if it is to be taken out, return where the next begins."""
-        end = sse.end_of(block, start)
-        event = block[start:end]
+        data, event, end = sse.event_at(block, start)
         if not self._began:
-            self._began = _BEGAN.search(event) is not None
-        if self._note(event):
-            dropped.append((start, end))
-        self._skims = self._began and bool(self._id) and len(self._seen) == 1
-        return end
-
-    def _note(self, event: bytes) -> bool:
-        """Take what the event says; return whether it is to be taken out."""
-        data = sse.data_of(event)
+            self._began = _BEGAN.search(block, start, end) is not None
         if data == _DONE:
             self._done = True
-        if not data or data == _DONE:
-            return False
+        elif data and self._note(data, event):
+            dropped.append((start, end))
+        self._skims = self._began and self._id != "" and len(self._seen) == 1
+        return end
+
+    def _note(self, data: bytes, event: bytes) -> bool:
+        """Take what the event says, and is if it is more than its data; return whether it is to be taken out."""
         try:
             said = _decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -166,24 +173,26 @@ class StreamReading:
             self._id = text(said.id)
         if not self._model:
             self._model = text(said.model)
-        self._tier = text(said.service_tier) or self._tier
-        for choice in said.choices or ():
-            self._note_choice(choice)
+        if said.service_tier:
+            self._tier = text(said.service_tier) or self._tier
+        choices = said.choices or ()
+        for choice in choices:
+            if choice.index or choice.finish_reason:  # else nothing that is not known
+                self._note_choice(choice)
         if said.error is not _ABSENT or b"event:" in event:
             self._note_error(event, bytes(said.error), text(said.message))
         if said.x_groq is not None and said.x_groq.usage is not _ABSENT:
             self._raw_usage = object_bytes(said.x_groq.usage) or self._raw_usage
-        if said.usage is _ABSENT:
-            return False
         usage = object_bytes(said.usage)
-        self._raw_usage = usage or self._raw_usage
-        return self._strip and bool(usage) and not said.choices
+        if usage:
+            self._raw_usage = usage
+        return self._strip and usage != b"" and not choices
 
     def _note_choice(self, choice: _Choice) -> None:
         index = choice.index if isinstance(choice.index, int) else 0
-        self._seen.add(index)
+        self._seen |= {index}
         if reason := text(choice.finish_reason):
-            self._finished.add(index)
+            self._finished |= {index}
             if not self._finish_reason or index == 0:
                 self._finish_reason = reason
 

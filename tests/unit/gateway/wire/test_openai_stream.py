@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.wire.base import Finding
 from gateway.wire.openai_stream import StreamReading
+from gateway.wire.sse import data_of
 from telemetry.records import Usage
 
 
@@ -241,9 +242,9 @@ def test_events_that_say_nothing_but_a_word_are_not_read(monkeypatch, pad, end):
     noted: list[bytes] = []
     note = StreamReading._note
 
-    def noting(self: StreamReading, event: bytes) -> bool:
-        noted.append(event)
-        return note(self, event)
+    def noting(self: StreamReading, data: bytes, event: bytes) -> bool:
+        noted.append(data)
+        return note(self, data, event)
 
     monkeypatch.setattr(StreamReading, "_note", noting)
     words = [word(f"w{n} ", pad=pad and pad[: n % 4], second=n) for n in range(100)]
@@ -251,7 +252,7 @@ def test_events_that_say_nothing_but_a_word_are_not_read(monkeypatch, pad, end):
 
     finding = read([b"".join(events)])[1]
 
-    assert noted == [events[n] for n in (0, 1, 101, 102, 103)]
+    assert noted == [data_of(events[n]) for n in (0, 1, 101, 102)]
     assert finding == FOUND
 
 
