@@ -37,7 +37,7 @@ class SseReader(ABC):
         for event in filter(None, _cut(block)):
             if self._over:
                 break
-            one_line = event.startswith(b"data: ") and b"\n" not in event and b"\r" not in event
+            one_line = event.startswith(b"data: ") and sse.LF not in event and sse.CR not in event
             if data := event[6:] if one_line else sse.data_of(event):
                 self.take(data, events)
                 if events and isinstance(events[-1], _LAST):
@@ -55,7 +55,7 @@ class SseReader(ABC):
 
 def _cut(block: bytes) -> list[bytes]:
     """Return the events of a block; one whose lines all end in the same way, as nearly all do, is cut at once."""
-    if b"\r" not in block:
+    if sse.CR not in block:
         return block.split(b"\n\n")
     ends = block.count(b"\r\n")
     if block.count(b"\r") == ends == block.count(b"\n"):

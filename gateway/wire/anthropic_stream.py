@@ -116,7 +116,7 @@ class StreamReading:
         message, error = block.find(b"message_"), block.find(b"error")
         if message < 0 and error < 0:
             return
-        if b"\r" in block:
+        if sse.CR in block:
             self._read_each(block)
             return
         while message >= 0 or error >= 0:
@@ -187,6 +187,6 @@ def _data(event: bytes) -> bytes:
     """Return the event's data; without a regular expression, if its last line is all of it."""
     at = event.find(b"\ndata:") + 1
     line = event[at + 5 :]
-    if at and b"\n" not in line and b"\r" not in line:
+    if at and sse.LF not in line and sse.CR not in line:
         return line
     return sse.data_of(event)

@@ -139,7 +139,7 @@ class EventsReading:
 def _event_around(block: bytes, place: int) -> tuple[bytes, int]:
     """Return the data of the event that holds this place, and where the event ends."""
     start, end = 0, len(block)
-    for blank in _BLANKS if b"\r" in block else _BLANKS[1:2]:
+    for blank in _BLANKS if sse.CR in block else _BLANKS[1:2]:
         if (before := block.rfind(blank, start, place)) >= 0:
             start = before + len(blank)
         if (after := block.find(blank, place, end)) >= 0:

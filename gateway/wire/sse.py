@@ -127,7 +127,7 @@ def data_of(event: bytes) -> bytes:
         return event[6:-2]
     if event.startswith(b"data: ") and event.find(b"\r") == len(event) - 4 and event.endswith(b"\r\n\r\n"):
         return event[6:-4]
-    if event.startswith(b"event: ") and b"\r" not in event:
+    if event.startswith(b"event: ") and CR not in event:
         lines = event.split(b"\n", 2)
         if len(lines) > 1 and lines[1].startswith(b"data: ") and lines[2:] in ([], [b"\n"]):
             return lines[1][6:]
