@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from gateway.clock import Clock
 from gateway.errors import BrokenAnswer, Refused, StreamRefused
@@ -65,7 +65,7 @@ class Relay:
         headers = [pair for pair in answer.headers if pair[0] not in FRAMING]
         return provider.failure(answer.status, headers, body)
 
-    async def pass_on(
+    def pass_on(
         self,
         exchange: Exchange,
         answer: Answer,
@@ -73,19 +73,18 @@ class Relay:
         crossing: Crossing | None,
         *,
         strip_usage: bool,
-    ) -> bool:
-        """Send the answer to the client, translated if it came from another API; say if it was a good one.
+    ) -> Awaitable[bool]:
+        """Return what sends the answer to the client, translated if need be, and says if it was a good one.
 
-        Raises UpstreamFailed if it is not whole.
+        Either may raise UpstreamFailed: the answer is not whole.
         """
         if isinstance(answer, Switched):
-            await answer.splice(exchange)
-            return True
+            return _spliced(exchange, answer)
         said = named.get(b"content-type", b"")
         content_type = exchange.content_type = self._types.get(said) or self._type(said)
         encoding = _encoding(named) if b"content-encoding" in named else b""
         if crossing is not None:
-            return await self._translate(exchange, answer, crossing, content_type, packed=bool(encoding))
+            return self._translate(exchange, answer, crossing, content_type, packed=bool(encoding))
         exchange.on_whole = None
         wire, place = exchange.wire, exchange.place
         stream = content_type.startswith(wire.stream_type)
@@ -96,16 +95,14 @@ class Relay:
             exchange.heartbeat.stop()
             _check_unbegun(exchange)
         if place is not None and not place.keeps(content_type):
-            return await self._unread(exchange, answer, reading)
+            return self._unread(exchange, answer, reading)
         if exchange.screen is not None:
-            return await self._screened(
-                exchange, answer, exchange.screen, stream=stream, packed=bool(encoding)
-            )
+            return self._screened(exchange, answer, exchange.screen, stream=stream, packed=bool(encoding))
         view = Packed(reading) if encoding else None
         body = answer.whole
         if body is not None:
-            return await self._at_once(exchange, answer, view, body, stream=stream)
-        return await (self._stream if stream else self._document)(exchange, answer, view)
+            return self._at_once(exchange, answer, view, body, stream=stream)
+        return (self._stream if stream else self._document)(exchange, answer, view)
 
     async def _translate(
         self, exchange: Exchange, answer: Answer, crossing: Crossing, content_type: str, *, packed: bool
@@ -314,6 +311,11 @@ class Relay:
         reading.end()
         await client.finish()
         return True
+
+
+async def _spliced(exchange: Exchange, switched: Switched) -> bool:
+    await switched.splice(exchange)
+    return True
 
 
 def forget(exchange: Exchange) -> None:
