@@ -25,6 +25,7 @@ Rates = dict[str, int]
 """
 
 _DAY_US = 86_400_000_000
+_FOREVER_US = 1 << 62
 _FIRST_MONDAY = 4
 """5 January 1970, in days."""
 _WORKDAYS = 5
@@ -181,8 +182,8 @@ class PriceTable:
         self._packed = books
         self._books: dict[str, Book] = {}
         self._rows: dict[tuple[str, str], tuple[PriceRow, ...]] = {}
-        self._only: dict[tuple[str, str], PriceRow] = {}
-        """Of those, what does not depend on the time."""
+        self._found: dict[tuple[str, str], tuple[PriceRow | None, int, int]] = {}
+        """Of those, what was found last, and from when until when that is so."""
 
     @classmethod
     def load(cls, path: Path) -> PriceTable:
@@ -201,14 +202,12 @@ class PriceTable:
         """Return the row that holds for this model at this time (microseconds since 1970)."""
         if provider == "sandbox":
             return FREE
-        row = self._only.get((provider, model))
-        if row is not None:
-            return row
-        rows = self._rows.get((provider, model))
-        if rows is None:
-            rows = self._look_up(provider, model)
-            row = self._only.get((provider, model))
-        return row or next((row for row in reversed(rows) if row.holds(at_us)), None)
+        found = self._found.get((provider, model))
+        if found is None or not found[1] <= at_us < found[2]:
+            rows = self.rows(provider, model)
+            row = next((row for row in reversed(rows) if row.holds(at_us)), None)
+            found = self._found[provider, model] = row, *_unchanged(rows, at_us)
+        return found[0]
 
     def rows(self, provider: str, model: str) -> tuple[PriceRow, ...]:
         """Return all rows of the model, whenever they hold."""
@@ -228,10 +227,8 @@ class PriceTable:
             rows = _rows_of(self._book(LITELLM_NAMES.get(other, other)), name)
         if len(self._rows) >= _CACHED:
             self._rows.clear()
-            self._only.clear()
+            self._found.clear()
         self._rows[provider, model] = rows
-        if len(rows) == 1 and not rows[0].valid_from_us and not rows[0].day_until_us:
-            self._only[provider, model] = rows[0]
         return rows
 
     def _book(self, provider: str) -> Book:
@@ -242,6 +239,17 @@ class PriceTable:
                 return _NO_BOOK
             book = self._books[provider] = _books.decode(packed)
         return book
+
+
+def _unchanged(rows: tuple[PriceRow, ...], at_us: int) -> tuple[int, int]:
+    """Return from when until when, around this time, the same of these rows hold."""
+    edges = [0, _FOREVER_US]
+    midnight = at_us - at_us % _DAY_US
+    for row in rows:
+        edges += row.valid_from_us, row.valid_until_us
+        if row.day_from_us != row.day_until_us:
+            edges += (midnight + time for time in (0, row.day_from_us, row.day_until_us, _DAY_US))
+    return max(edge for edge in edges if edge <= at_us), min(edge for edge in edges if edge > at_us)
 
 
 def _rows_of(book: Book, name: str) -> tuple[PriceRow, ...]:

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.prices.table import (
     FORMAT,
@@ -21,6 +23,8 @@ from gateway.prices.table import (
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
+_FRIDAY = 24
+"""2 January 1970, in hours."""
 
 
 def row(name: str, **when: Any) -> PriceRow:
@@ -204,6 +208,35 @@ def test_busy_hours_may_be_those_of_workdays():
         True
     ]
     assert not busy.holds(monday + 5 * HOUR)
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda start, end, hours, workdays: {
+                "valid_from_us": start and (_FRIDAY + start) * HOUR,
+                "valid_until_us": end and (_FRIDAY + end) * HOUR,
+                "day_from_us": hours[0] * HOUR,
+                "day_until_us": hours[1] * HOUR,
+                "workdays": workdays,
+            },
+            st.integers(0, 60),
+            st.integers(0, 120),
+            st.tuples(st.integers(0, 23), st.integers(0, 23)),
+            st.booleans(),
+        ),
+        max_size=3,
+    ),
+    st.permutations(range(0, 120, 3)),
+)
+def test_what_was_found_before_holds_only_as_long_as_it_is_so(times, asked):
+    rows = tuple(row(str(n), **when) for n, when in enumerate(times))
+    prices = table(acme=Book(entries=(Entry(match=["=", "m"], rows=rows),)))
+
+    for hour in (*range(120), *reversed(range(120)), *asked):
+        at_us = (_FRIDAY + hour) * HOUR
+        holding = [one.id for one in rows if one.holds(at_us)]
+        assert found(prices, "m", at_us) == (holding[-1] if holding else "")
 
 
 def test_a_row_ends():
