@@ -45,7 +45,7 @@ def _read(body: bytes, complete: bool) -> Finding:  # noqa: FBT001 - as Document
         said = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Finding()
-    raw_usage = object_bytes(said.usage) if said.usage is not _ABSENT else b""
+    raw_usage = object_bytes(said.usage)
     reason: object = ""
     for choice in said.choices or ():
         if choice.finish_reason:

@@ -68,7 +68,8 @@ def parse_usage(raw: bytes | msgspec.Raw) -> Usage | None:
     if thought and said.total_tokens == prompt + completion + thought:
         completion += thought
     cached = read.cached_tokens or said.prompt_cache_hit_tokens or said.cached_tokens
-    if not (cached or thought or _special(read) or written.audio_tokens):
+    special = read.cache_write_tokens or read.audio_tokens or read.image_tokens or written.audio_tokens
+    if not (cached or thought or special):
         return Usage(input_uncached=prompt, output_text=completion)
     cache_read, rest = _take(cached, prompt)
     cache_write, rest = _take(read.cache_write_tokens, rest)
@@ -88,11 +89,9 @@ def parse_usage(raw: bytes | msgspec.Raw) -> Usage | None:
     )
 
 
-def _special(read: _Details) -> int | None:
-    return read.cache_write_tokens or read.audio_tokens or read.image_tokens
-
-
 def _take(wanted: int | None, available: int) -> tuple[int, int]:
     """Return the part of `available` that is `wanted`, and what is left of it."""
-    taken = min(max(wanted or 0, 0), available)
+    if not wanted or wanted < 0:
+        return 0, available
+    taken = min(wanted, available)
     return taken, available - taken
