@@ -23,6 +23,7 @@ _objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _stream_options = msgspec.json.Decoder(_StreamOptions)
 _strings = msgspec.json.Decoder(str)
 _encode = msgspec.json.encode
+_ASKING = msgspec.Raw(b'{"include_usage":true}')
 
 _LARGEST = 2**63 - 1
 """Of an integer on a row."""
@@ -123,8 +124,11 @@ def rewrite(body: bytes, *, model: str, ask_usage: bool, drop: tuple[str, ...] =
 
 def _ask_for_usage(fields: dict[str, msgspec.Raw]) -> bool:
     said = fields.get("stream_options")
+    if said is None:
+        fields["stream_options"] = _ASKING
+        return True
     try:
-        options = _objects.decode(said) if said is not None and bytes(said).strip() != b"null" else {}
+        options = _objects.decode(said) if bytes(said).strip() != b"null" else {}
     except msgspec.DecodeError:
         return False  # not an object: the provider will say so
     if bytes(options.get("include_usage", b"")).strip() == b"true":
