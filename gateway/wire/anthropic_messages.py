@@ -100,19 +100,17 @@ class AnthropicMessages:
         return anthropic_errors.event(error)
 
 
-def _parameters(said: _Body) -> dict[str, bool | int | float | str]:
-    found = {name: getattr(said, name) for name in _SCALARS}
+def _parameters(said: _Body) -> dict[str, openai_body.Small]:
+    parameters = openai_body.smalls(said, _SCALARS)
     if said.thinking is not _ABSENT or said.output_config is not _ABSENT or said.tools is not _ABSENT:
-        _add_shapes(said, found)
-    return {
-        name: kept
-        for name, value in found.items()
-        if value is not None and (kept := openai_body.small(value)) is not None
-    }
+        shapes = _shapes(said).items()
+        parameters |= {name: kept for name, value in shapes if (kept := openai_body.small(value)) is not None}
+    return parameters
 
 
-def _add_shapes(said: _Body, found: dict[str, Any]) -> None:
-    """Add how the model is to think, and the number of tools."""
+def _shapes(said: _Body) -> dict[str, object]:
+    """Return how the model is to think, and the number of tools."""
+    found: dict[str, object] = {}
     try:
         if said.thinking is not _ABSENT:
             thinking = _thinkings.decode(said.thinking)
@@ -122,4 +120,5 @@ def _add_shapes(said: _Body, found: dict[str, Any]) -> None:
         if said.tools is not _ABSENT:
             found["tools"] = len(_lists.decode(said.tools))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return  # null, or of a type that the provider will refuse
+        pass  # null, or of a type that the provider will refuse
+    return found

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
 from gateway.errors import BadRequest
 
 T = TypeVar("T")
+Small: TypeAlias = bool | int | float | str
+"""A setting as it stands on a row."""
 
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _BYTE = re.compile(r"^(?:JSON is malformed: )?(?P<what>.*?)(?: \(byte (?P<byte>\d+)\))?$", re.DOTALL)
@@ -85,13 +87,23 @@ def missing(name: str) -> BadRequest:
     return BadRequest(f"Missing required parameter: '{name}'.", code="missing_required_parameter", param=name)
 
 
-def small(value: object) -> bool | int | float | str | None:
+def small(value: object) -> Small | None:
     """Return the value if it is worth a place on the row: a short scalar that the journal can hold."""
     if isinstance(value, str):
         return value if len(value) <= 64 else None
     if isinstance(value, int):
         return value if -_LARGEST <= value <= _LARGEST else None
     return value if isinstance(value, float) else None
+
+
+def smalls(said: msgspec.Struct, names: tuple[str, ...]) -> dict[str, Small]:
+    """Return those of a body's settings that are worth a place on the row."""
+    found: dict[str, Small] = {}
+    for name in names:
+        value = getattr(said, name)
+        if value is not None and (kept := small(value)) is not None:
+            found[name] = kept
+    return found
 
 
 def wants_usage(options: msgspec.Raw) -> bool:

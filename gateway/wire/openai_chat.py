@@ -60,11 +60,14 @@ class OpenAIChat:
         if said.messages is _ABSENT:
             raise openai_body.missing("messages")
         claims, control = claimed(said)
+        parameters = openai_body.smalls(said, _SCALARS)
+        if said.response_format is not _ABSENT or said.tools is not _ABSENT:
+            _add_shapes(said, parameters)
         return Peek(
             model=named,
             stream=bool(said.stream),
             wants_usage=bool(said.stream) and openai_body.wants_usage(said.stream_options),
-            parameters=_parameters(said),
+            parameters=parameters,
             claims=claims,
             control=control,
         )
@@ -106,18 +109,7 @@ _SCALARS = (
 )
 
 
-def _parameters(said: _Body) -> dict[str, bool | int | float | str]:
-    parameters: dict[str, bool | int | float | str] = {}
-    for name in _SCALARS:
-        value = getattr(said, name)
-        if value is not None and (kept := openai_body.small(value)) is not None:
-            parameters[name] = kept
-    if said.response_format is not _ABSENT or said.tools is not _ABSENT:
-        _add_shapes(said, parameters)
-    return parameters
-
-
-def _add_shapes(said: _Body, parameters: dict[str, bool | int | float | str]) -> None:
+def _add_shapes(said: _Body, parameters: dict[str, openai_body.Small]) -> None:
     """Add the kind of the response format and the number of tools."""
     try:
         if said.response_format is not _ABSENT:

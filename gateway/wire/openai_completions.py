@@ -49,12 +49,11 @@ class OpenAICompletions:
         said = openai_body.decode(_bodies, body)
         named = openai_body.check_model(said.model)
         claims, control = claimed(said)
-        found = {name: openai_body.small(getattr(said, name)) for name in _SCALARS}
         return Peek(
             model=named,
             stream=bool(said.stream),
             wants_usage=bool(said.stream) and openai_body.wants_usage(said.stream_options),
-            parameters={name: value for name, value in found.items() if value is not None},
+            parameters=openai_body.smalls(said, _SCALARS),
             claims=claims,
             control=control,
         )

@@ -25,6 +25,7 @@ class _Body(Claiming):
     encoding_format: Any = None
 
 
+_SCALARS = ("dimensions", "encoding_format")
 _bodies = msgspec.json.Decoder(_Body)
 
 
@@ -41,10 +42,7 @@ class OpenAIEmbeddings:
         named = openai_body.check_model(said.model)
         if said.input is _ABSENT:
             raise openai_body.missing("input")
-        parameters: dict[str, bool | int | float | str] = {}
-        for name in ("dimensions", "encoding_format"):
-            if (kept := openai_body.small(getattr(said, name))) is not None:
-                parameters[name] = kept
+        parameters = openai_body.smalls(said, _SCALARS)
         claims, control = claimed(said)
         return Peek(model=named, parameters=parameters, claims=claims, control=control)
 

@@ -150,15 +150,17 @@ class KeptResponse(OpenAIResponses):
         return ResponseStream(counted=False) if stream else ResponseDocument(counted=False)
 
 
-def _parameters(said: _Body) -> dict[str, bool | int | float | str]:
-    found = {name: value for name in _SCALARS if (value := getattr(said, name)) is not None}
+def _parameters(said: _Body) -> dict[str, openai_body.Small]:
+    parameters = openai_body.smalls(said, _SCALARS)
     if said.reasoning is not _ABSENT or said.text is not _ABSENT or said.tools is not _ABSENT:
-        _add_shapes(said, found)
-    return {name: kept for name, value in found.items() if (kept := openai_body.small(value)) is not None}
+        shapes = _shapes(said).items()
+        parameters |= {name: kept for name, value in shapes if (kept := openai_body.small(value)) is not None}
+    return parameters
 
 
-def _add_shapes(said: _Body, found: dict[str, Any]) -> None:
-    """Add how hard to think, the kind of the format and the number of tools."""
+def _shapes(said: _Body) -> dict[str, object]:
+    """Return how hard to think, the kind of the format and the number of tools."""
+    found: dict[str, object] = {}
     try:
         if said.reasoning is not _ABSENT:
             found["reasoning_effort"] = _reasonings.decode(said.reasoning).effort
@@ -168,4 +170,5 @@ def _add_shapes(said: _Body, found: dict[str, Any]) -> None:
         if said.tools is not _ABSENT:
             found["tools"] = len(_lists.decode(said.tools))
     except msgspec.DecodeError:
-        return  # null, or of a type that the provider will refuse
+        pass  # null, or of a type that the provider will refuse
+    return found
