@@ -31,12 +31,9 @@ class DocumentReading:
 
     def end(self) -> bytes:
         """Read the document; hold nothing back."""
-        self._finding = self._read(self._whole(), True)
+        self._finding = self._read(b"".join(self._pieces), True)  # no copy of a single piece
         return b""
 
     def finding(self) -> Finding:
         """Say what the document says; `complete` only if it parses and the answer was ended."""
-        return self._finding or self._read(self._whole(), False)
-
-    def _whole(self) -> bytes:
-        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        return self._finding or self._read(b"".join(self._pieces), False)
