@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -46,14 +45,24 @@ class ChatConversation(Turns):
         self._body = body
         self._leading: list[str] = []
         """Roles of the client's own instructions at the beginning."""
-        with suppress(*_UNREADABLE):  # what no provider can read asks nothing
-            self._read(_bodies.decode(body).messages)
+        try:
+            messages = _bodies.decode(body).messages
+        except _UNREADABLE:
+            return  # what no provider can read asks nothing
+        self._read(messages)
 
     def _read(self, messages: list[_Message]) -> None:
+        say = self.say
         for index, message in enumerate(messages):
             role = message.role
+            if role == "assistant":
+                continue
             if role == "user":
-                self.take(index, _texts(message.content))
+                content = message.content
+                if isinstance(content, str):
+                    say(index, content)
+                else:
+                    self.take(index, _texts(content))
             elif role in _RESULTS:
                 self.fresh = False
             elif role in _SYSTEM and len(self._leading) == index:
@@ -87,10 +96,8 @@ def as_parts(content: msgspec.Raw) -> list[Any]:
     )
 
 
-def _texts(content: str | list[_Part] | None) -> list[str]:
-    """Return what a message says in words."""
-    if isinstance(content, str):
-        return [content]
+def _texts(content: list[_Part] | None) -> list[str]:
+    """Return what the parts of a message say in words."""
     return [part.text for part in content or () if part.type == "text" and isinstance(part.text, str)]
 
 

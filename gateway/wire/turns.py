@@ -38,17 +38,22 @@ class Turns:
         self._before = seed.encode()
 
     def take(self, index: int, parts: list[str]) -> None:
+        """Add a message of the user's that has several parts."""
+        self.say(index, "\n".join([part for part in parts if not part.lstrip().startswith(_NOTES)]))
+
+    def say(self, index: int, text: str) -> None:
         """Add a message of the user's; one without words says nothing."""
-        text = parts[0].strip() if len(parts) == 1 else "\n".join(parts).strip()
+        text = text.strip()
         if "<" in text:
-            said = (part for part in parts if not part.lstrip().startswith(_NOTES))
-            text = scrubbed("\n".join(said)).strip()
-        self.fresh = bool(text)
+            text = "" if text.startswith(_NOTES) else scrubbed(text).strip()
         if text:
-            self._before = blake2b(self._before + text.encode(), digest_size=DIGEST_BYTES).digest()
-            self._digests.append(self._before)
+            self.fresh = True
+            self._before = digest = blake2b(self._before + text.encode(), digest_size=DIGEST_BYTES).digest()
+            self._digests.append(digest)
             self._texts.append(text)
             self.anchors.append(index)
+        else:
+            self.fresh = False
 
     @property
     def chain(self) -> bytes:
@@ -58,9 +63,12 @@ class Turns:
     @property
     def turns(self) -> list[str]:
         """What the user said, oldest first, as far back as there is room for."""
+        last = self._texts[-MOST_TURNS:]
+        if sum(map(len, last)) <= MOST_CHARS:
+            return last
         room = MOST_CHARS
         kept: list[str] = []
-        for text in reversed(self._texts[-MOST_TURNS:]):
+        for text in reversed(last):
             room -= len(text)
             if room < 0 and kept:
                 break
