@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.errors import BadRequest
 from gateway.wire import openai_body
 from gateway.wire.turns import Turns
 
@@ -31,8 +32,9 @@ class _Body(msgspec.Struct):
 
 
 _bodies = msgspec.json.Decoder(_Body)
-_objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_lists = msgspec.json.Decoder(list[msgspec.Raw])
+_objects: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_lists: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[msgspec.Raw])
+_decode_object, _decode_list, _encode = _objects.decode, _lists.decode, msgspec.json.encode
 
 
 class ChatConversation(Turns):
@@ -43,6 +45,8 @@ class ChatConversation(Turns):
     def __init__(self, body: bytes) -> None:
         super().__init__()
         self._body = body
+        self._parted: set[int] = set()
+        """Indexes of the user's messages whose content is a list."""
         self._leading: list[str] = []
         """Roles of the client's own instructions at the beginning."""
         try:
@@ -62,6 +66,7 @@ class ChatConversation(Turns):
                 if isinstance(content, str):
                     say(index, content)
                 else:
+                    self._parted.add(index)
                     self.take(index, _texts(content))
             elif role in _RESULTS:
                 self.fresh = False
@@ -70,18 +75,27 @@ class ChatConversation(Turns):
 
     def remember(self, blocks: Iterable[tuple[int, str]], profile: str = "") -> bytes:
         """Return the body with the blocks behind their anchors and the profile behind the client's instructions."""
-        fields = openai_body.decode(_objects, self._body)
-        body: dict[str, Any] = {**fields}
-        messages: list[Any] = [*openai_body.decode(_lists, fields["messages"])]
-        body["messages"] = messages
-        for place, block in blocks:
-            index = self.anchors[place]
-            message = openai_body.decode(_objects, messages[index])
-            content = [*as_parts(message["content"]), {"type": "text", "text": block}]
-            messages[index] = {**message, "content": content}
+        try:
+            body = _decode_object(self._body)
+            body["messages"] = messages = _decode_list(body["messages"])
+            self._add(blocks, messages)
+        except _UNREADABLE as error:  # what was read passed over its key
+            raise BadRequest("The body is not valid JSON: it is not UTF-8.", code="invalid_json") from error
         if profile:
             self._introduce(body, profile)
-        return msgspec.json.encode(body)
+        return _encode(body)
+
+    def _add(self, blocks: Iterable[tuple[int, str]], messages: list[Any]) -> None:
+        anchors, parted = self.anchors, self._parted
+        for place, block in blocks:
+            index = anchors[place]
+            message = _decode_object(messages[index])
+            content, added = message["content"], {"type": "text", "text": block}
+            if index in parted:
+                message["content"] = [*_decode_list(content), added]
+            else:  # the words keep their bytes
+                message["content"] = [{"type": "text", "text": content}, added]
+            messages[index] = message
 
     def _introduce(self, body: dict[str, Any], profile: str) -> None:
         """Add the profile as a message of its own: what the client's instructions say stays as it is."""
@@ -91,9 +105,7 @@ class ChatConversation(Turns):
 
 def as_parts(content: msgspec.Raw) -> list[Any]:
     """Return content as parts; words alone keep their bytes."""
-    return (
-        [{"type": "text", "text": content}] if _is_string(content) else [*openai_body.decode(_lists, content)]
-    )
+    return [{"type": "text", "text": content}] if _is_string(content) else openai_body.decode(_lists, content)
 
 
 def _texts(content: list[_Part] | None) -> list[str]:
