@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import struct
 from collections.abc import Callable
@@ -34,6 +35,7 @@ VERSION = b"\x01"
 MAX_FRAME = 16 * 1024 * 1024
 """Bytes of one body, either way."""
 HEAD = struct.Struct(">II")
+HEAD_BYTES = HEAD.size
 TOKEN_LENGTH = struct.Struct(">H")
 
 Address = str | tuple[str, int]
@@ -44,6 +46,10 @@ _HELLO_S = 10.0
 _PING_EVERY_S = 5.0
 _PING_PATIENCE_S = 10.0
 _LONGEST_BACKOFF_S = 2.0
+_TICK_S = 0.001
+"""uvloop counts time in whole milliseconds."""
+_NEVER = math.inf
+_NOBODY = (_NEVER, None)
 
 
 class LinkDown(Exception):
@@ -85,29 +91,34 @@ class Framed(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        source = self._buffer
-        source += data
+        source: bytes | bytearray = data  # most bring whole messages
         start = 0
-        if not self.greeted:
-            start = self.greeting(source)
+        if self._buffer or not self.greeted:
+            source = self._buffer
+            source += data
             if not self.greeted:
-                return
+                start = self.greeting(source)
+                if not self.greeted:
+                    return
         size = len(source)
-        while size - start >= HEAD.size:
+        while (begin := start + HEAD_BYTES) <= size:
             length, number = HEAD.unpack_from(source, start)
             if length > MAX_FRAME:
                 self.broken(f"a message of {length} bytes")
                 return
-            end = start + HEAD.size + length
+            end = begin + length
             if end > size:
                 break
             try:
-                self.received(number, bytes(source[start + HEAD.size : end]))
+                self.received(number, source[begin:end])
             except msgspec.DecodeError:
                 self.broken("a message that is not msgpack of the agreed shape")
                 return
             start = end
-        del source[:start]
+        if source is self._buffer:
+            del source[:start]
+        elif start < size:
+            self._buffer += source[start:]
 
     @override
     def pause_writing(self) -> None:
@@ -128,7 +139,7 @@ class Framed(asyncio.Protocol):
         """Look at the other side's first bytes; set `greeted` and return their number if complete."""
         raise NotImplementedError
 
-    def received(self, number: int, body: bytes) -> None:
+    def received(self, number: int, body: bytes | bytearray) -> None:
         """Take one message."""
         raise NotImplementedError
 
@@ -138,10 +149,13 @@ class _Line(Framed):
 
     def __init__(self, token: bytes, pushed: Callable[[str, Any], None]) -> None:
         super().__init__()
-        loop = asyncio.get_running_loop()
-        self.pending: dict[int, asyncio.Future[Any]] = {}
+        self.loop = loop = asyncio.get_running_loop()
+        self.pending: dict[int, tuple[float, asyncio.Future[Any]]] = {}
+        """Who waits for which answer, and until when."""
         self.ready: asyncio.Future[None] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
+        self.alarm_at = _NEVER
+        self._alarm: asyncio.TimerHandle | None = None
         self._token = token
         self._pushed = pushed
         self._room: asyncio.Future[None] | None = None
@@ -155,9 +169,10 @@ class _Line(Framed):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         pending, self.pending = self.pending, {}
-        for waiting in pending.values():
+        for _, waiting in pending.values():
             if not waiting.done():
                 waiting.set_exception(LinkDown("the connection broke before the answer came"))
+        self.set_alarm(_NEVER)
         self.resume_writing()
         for future in (self.ready, self.lost):
             if not future.done():
@@ -176,6 +191,22 @@ class _Line(Framed):
                 self._room = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._room)
 
+    def set_alarm(self, at: float) -> None:
+        """Look then at who has waited for too long: one timer for all costs less than one for each."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self.alarm_at = at
+        self._alarm = self.loop.call_at(at, self._ring) if at < _NEVER else None
+
+    def _ring(self) -> None:
+        now, earliest = self.loop.time(), _NEVER
+        for deadline, waiting in self.pending.values():
+            if deadline > now:
+                earliest = min(earliest, deadline)
+            elif not waiting.done():
+                waiting.set_exception(TimeoutError("no answer in time"))
+        self.set_alarm(max(earliest, now + _TICK_S))
+
     def write(self, data: bytes) -> None:
         """Send the bytes, unless the line is closing."""
         if self.transport is not None and not self.transport.is_closing():
@@ -192,12 +223,12 @@ class _Line(Framed):
         return len(VERSION)
 
     @override
-    def received(self, number: int, body: bytes) -> None:
+    def received(self, number: int, body: bytes | bytearray) -> None:
         head, payload = self._decode(body)
         if number == 0:
             self._pushed(head, payload)
             return
-        waiting = self.pending.pop(number, None)
+        _, waiting = self.pending.pop(number, _NOBODY)
         if waiting is None or waiting.done():
             return  # nobody waits any more
         if head:
@@ -271,7 +302,7 @@ class LinkClient:
         line = self._line
         if line is None:
             raise LinkDown("not connected")
-        loop = asyncio.get_running_loop()
+        loop = line.loop
         deadline = loop.time() + timeout_s
         body = self._encode((method, params))
         if line.paused:
@@ -282,15 +313,16 @@ class LinkClient:
         number = self._next_id(line)
         message = frame(number, body)
         waiting: asyncio.Future[Any] = loop.create_future()
-        line.pending[number] = waiting
+        line.pending[number] = (deadline, waiting)
         line.write(message)
-        alarm = loop.call_at(deadline, _expire, waiting)
+        if deadline < line.alarm_at:
+            line.set_alarm(deadline)
         try:
             answer = await waiting
-        finally:
-            alarm.cancel()
-            if line.pending.pop(number, None) is not None:
+        except BaseException:
+            if line.pending.pop(number, None) is not None:  # it gave up
                 line.write(HEAD.pack(0, number))
+            raise
         self.last_success_us = self._clock.now_us()
         return answer
 
@@ -371,8 +403,3 @@ class LinkClient:
             except (LinkDown, CallFailed):
                 pass
             await asyncio.wait([line.lost], timeout=_PING_EVERY_S)
-
-
-def _expire(waiting: asyncio.Future[Any]) -> None:
-    if not waiting.done():
-        waiting.set_exception(TimeoutError("no answer in time"))

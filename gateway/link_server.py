@@ -140,7 +140,7 @@ class _Guest(Framed):
         return int(end)
 
     @override
-    def received(self, number: int, body: bytes) -> None:
+    def received(self, number: int, body: bytes | bytearray) -> None:
         if not body:
             task = self._tasks.get(number)
             if task is not None:

@@ -132,6 +132,30 @@ async def test_a_caller_that_is_cancelled_or_out_of_time_stops_the_work_at_the_o
     assert await client.call("ping", "still there", timeout_s=5) == "still there"
 
 
+async def test_each_of_many_calls_is_given_up_at_its_own_deadline(connect: Connect) -> None:
+    async def endless(params: object) -> object:
+        return await asyncio.Event().wait()
+
+    client, server = await connect(endless=endless)
+    loop = asyncio.get_running_loop()
+    patient = loop.create_task(client.call("endless", None, timeout_s=60))
+    given_up: list[float] = []
+
+    async def wait(timeout_s: float) -> None:
+        began = loop.time()
+        with pytest.raises(TimeoutError):
+            await client.call("endless", None, timeout_s=timeout_s)
+        assert loop.time() - began >= timeout_s - 0.002
+        given_up.append(timeout_s)
+
+    await asyncio.gather(*(wait(timeout_s) for timeout_s in (0.15, 0.03, 0.09)))
+    await wait(0.01)
+    assert given_up == [0.03, 0.09, 0.15, 0.01]
+    assert not patient.done()
+    await until(lambda: server.counters.cancelled == 4)
+    patient.cancel()
+
+
 async def test_a_message_over_the_limit_is_refused_on_either_side_and_the_line_lives(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
