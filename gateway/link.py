@@ -7,6 +7,7 @@
     length 0, id: never mind      ->
                                   <-      length, id, ["", result]
                                   <-      length, id, [code, message]
+    length, 0, [method, params]   ->        : told, and not answered
                                   <-      length, 0, [topic, payload]: pushed, not asked for
 
 Lengths and ids are u32, big-endian; a length counts the msgpack body after the id.
@@ -159,6 +160,7 @@ class _Line(Framed):
         self._token = token
         self._pushed = pushed
         self._room: asyncio.Future[None] | None = None
+        self._unsent: list[bytes] = []
         self._decode = msgspec.msgpack.Decoder(tuple[str, Any]).decode
 
     @override
@@ -190,6 +192,22 @@ class _Line(Framed):
             if self._room is None or self._room.done():
                 self._room = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._room)
+
+    def send(self, message: bytes) -> None:
+        """Write it together with all that is sent in this turn of the loop: waking the hub costs more than a message."""
+        if not self._unsent:
+            self.loop.call_soon(self._write_unsent)
+        self._unsent.append(message)
+
+    def never_mind(self, number: int) -> None:
+        """Say at once that nobody waits for this answer any more."""
+        self._write_unsent()
+        self.write(HEAD.pack(0, number))
+
+    def _write_unsent(self) -> None:
+        if self._unsent:
+            self.write(b"".join(self._unsent))
+            self._unsent.clear()
 
     def set_alarm(self, at: float) -> None:
         """Look then at who has waited for too long: one timer for all costs less than one for each."""
@@ -310,18 +328,19 @@ class LinkClient:
                 await line.room()
             if line.lost.done():
                 raise LinkDown("the connection broke before the question was sent")
-        number = self._next_id(line)
+        # four billion calls later nobody waits for this number any more
+        self._last_id = number = self._last_id % _MAX_ID + 1
         message = frame(number, body)
         waiting: asyncio.Future[Any] = loop.create_future()
         line.pending[number] = (deadline, waiting)
-        line.write(message)
+        line.send(message)
         if deadline < line.alarm_at:
             line.set_alarm(deadline)
         try:
             answer = await waiting
         except BaseException:
-            if line.pending.pop(number, None) is not None:  # it gave up
-                line.write(HEAD.pack(0, number))
+            if line.pending.pop(number, None) is not None:
+                line.never_mind(number)
             raise
         self.last_success_us = self._clock.now_us()
         return answer
@@ -330,14 +349,7 @@ class LinkClient:
         """Tell something that needs no answer; dropped if the line is down or full."""
         line = self._line
         if line is not None and not line.paused:
-            line.write(frame(self._next_id(line), self._encode((method, params))))
-
-    def _next_id(self, line: _Line) -> int:
-        number = self._last_id % _MAX_ID + 1
-        while number in line.pending:
-            number = number % _MAX_ID + 1
-        self._last_id = number
-        return number
+            line.send(frame(0, self._encode((method, params))))
 
     def _pushed(self, topic: str, payload: object) -> None:
         self._latest[topic] = payload

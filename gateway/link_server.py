@@ -107,6 +107,8 @@ class _Guest(Framed):
         self._house = house
         self._token = token
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        """Under the number of their call; those of what is only told count downwards."""
+        self._told = 0
         self._unsent: dict[str, bytes] = {}
         self._reading = True
         self._decode = msgspec.msgpack.Decoder(tuple[str, Any]).decode
@@ -147,10 +149,14 @@ class _Guest(Framed):
                 task.cancel()
             return
         method, params = self._decode(body)
+        key = number
+        if not number:  # it is told, and waits for no answer
+            self._told -= 1
+            key = self._told
         # a plain task: `spawn` would name and track it for 10 us more, and `_answer` lets nothing escape
         task = self._loop.create_task(self._answer(number, method, params))
-        self._tasks[number] = task
-        task.add_done_callback(partial(self._done, number))
+        self._tasks[key] = task
+        task.add_done_callback(partial(self._done, key))
         if len(self._tasks) >= _MOST_AT_ONCE:
             self._read(False)
 
@@ -182,11 +188,12 @@ class _Guest(Framed):
         except asyncio.CancelledError:
             counters.cancelled += 1
             raise
-        self._write(message)
+        if number:
+            self._write(message)
 
-    def _done(self, number: int, task: asyncio.Task[None]) -> None:
-        if self._tasks.get(number) is task:
-            del self._tasks[number]
+    def _done(self, key: int, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(key) is task:
+            del self._tasks[key]
         if not self._reading:
             self._read(True)
 

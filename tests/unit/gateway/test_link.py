@@ -79,6 +79,34 @@ async def test_what_is_only_told_arrives_and_its_answer_disturbs_nobody(connect:
     assert len(heard) == 3
 
 
+async def test_what_is_asked_and_told_at_once_is_written_at_once_and_in_order(connect: Connect) -> None:
+    heard: list[object] = []
+
+    async def hear(params: object) -> object:
+        heard.append(params)
+        return params
+
+    client, server = await connect(hear=hear)
+    line = client._line
+    assert line is not None
+    assert line.transport is not None
+    written: list[bytes] = []
+    line.write = written.append  # type: ignore[method-assign]
+    loop = asyncio.get_running_loop()
+    calls = [loop.create_task(client.call("hear", n, timeout_s=5)) for n in range(3)]
+    await asyncio.sleep(0)
+    client.notify("hear", "news")
+    calls[0].cancel()
+    await until(calls[0].done)
+    together, never_mind = (message for message in written if b"ping" not in message)
+    assert never_mind == HEAD.pack(0, HEAD.unpack(together[: HEAD.size])[1])
+
+    line.transport.write(b"".join(written))
+    assert await asyncio.gather(*calls[1:]) == [1, 2]
+    await until(lambda: heard[-1:] == ["news"])
+    assert server.counters.failures == 0
+
+
 async def test_what_a_handler_refuses_arrives_as_code_and_message(connect: Connect) -> None:
     async def refuse(params: object) -> object:
         raise CallFailed("no_such_key", "nobody issued it")
@@ -379,6 +407,19 @@ async def test_messages_arrive_whole_however_the_stream_is_cut(connect: Connect,
     for n in (1, 2, 3):
         length, number = HEAD.unpack(await reader.readexactly(HEAD.size))
         assert (number, msgspec.msgpack.decode(await reader.readexactly(length))) == (n, ["", 2 * n])
+    writer.close()
+
+
+async def test_what_is_only_told_is_not_answered(connect: Connect, tmp_path: Path) -> None:
+    _, server = await connect(double=_double)
+    reader, writer = await asyncio.open_unix_connection(str(tmp_path / "link.sock"))
+    writer.write(VERSION + TOKEN_LENGTH.pack(0))
+    for number, told in ((0, 1), (0, "nonsense"), (7, 2)):
+        writer.write(frame(number, msgspec.msgpack.encode(("double", told))))
+    assert await reader.readexactly(1) == VERSION
+    length, number = HEAD.unpack(await reader.readexactly(HEAD.size))
+    assert (number, msgspec.msgpack.decode(await reader.readexactly(length))) == (7, ["", 4])
+    assert server.counters.failures == 1
     writer.close()
 
 
