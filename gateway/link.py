@@ -22,7 +22,7 @@ import math
 import random
 import struct
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, TypeVar, cast, overload
 
 import msgspec
 from typing_extensions import override
@@ -50,7 +50,10 @@ _LONGEST_BACKOFF_S = 2.0
 _TICK_S = 0.001
 """uvloop counts time in whole milliseconds."""
 _NEVER = math.inf
-_NOBODY = (_NEVER, None)
+
+T = TypeVar("T")
+Read = Callable[[bytes | bytearray], tuple[str, T]]
+"""Reads the body of an answer. Raises msgspec.DecodeError."""
 
 
 class LinkDown(Exception):
@@ -68,6 +71,14 @@ class CallFailed(Exception):
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
+
+
+def reader(shape: type[T]) -> Read[T]:
+    """Return what reads answers of this shape."""
+    return msgspec.msgpack.Decoder(tuple[str, shape]).decode  # type: ignore[valid-type]  # made at run time
+
+
+_read_any: Read[Any] = msgspec.msgpack.Decoder(tuple[str, Any]).decode
 
 
 def frame(number: int, body: bytes) -> bytes:
@@ -151,8 +162,8 @@ class _Line(Framed):
     def __init__(self, token: bytes, pushed: Callable[[str, Any], None]) -> None:
         super().__init__()
         self.loop = loop = asyncio.get_running_loop()
-        self.pending: dict[int, tuple[float, asyncio.Future[Any]]] = {}
-        """Who waits for which answer, and until when."""
+        self.pending: dict[int, tuple[float, asyncio.Future[Any], Read[Any]]] = {}
+        """Until when who waits for which answer, and how it is read."""
         self.ready: asyncio.Future[None] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
         self.alarm_at = _NEVER
@@ -161,7 +172,6 @@ class _Line(Framed):
         self._pushed = pushed
         self._room: asyncio.Future[None] | None = None
         self._unsent: list[bytes] = []
-        self._decode = msgspec.msgpack.Decoder(tuple[str, Any]).decode
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -171,7 +181,7 @@ class _Line(Framed):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         pending, self.pending = self.pending, {}
-        for _, waiting in pending.values():
+        for _, waiting, _ in pending.values():
             if not waiting.done():
                 waiting.set_exception(LinkDown("the connection broke before the answer came"))
         self.set_alarm(_NEVER)
@@ -218,7 +228,7 @@ class _Line(Framed):
 
     def _ring(self) -> None:
         now, earliest = self.loop.time(), _NEVER
-        for deadline, waiting in self.pending.values():
+        for deadline, waiting, _ in self.pending.values():
             if deadline > now:
                 earliest = min(earliest, deadline)
             elif not waiting.done():
@@ -242,15 +252,26 @@ class _Line(Framed):
 
     @override
     def received(self, number: int, body: bytes | bytearray) -> None:
-        head, payload = self._decode(body)
         if number == 0:
-            self._pushed(head, payload)
+            self._pushed(*_read_any(body))
             return
-        _, waiting = self.pending.pop(number, _NOBODY)
-        if waiting is None or waiting.done():
+        asked = self.pending.get(number)
+        if asked is None:
             return  # nobody waits any more
+        _, waiting, read = asked
+        misshapen = None
+        try:
+            head, payload = read(body)
+        except msgspec.ValidationError as error:
+            misshapen = error
+            head, payload = _read_any(body)  # a refusal, which is told in words whatever answers look like
+        del self.pending[number]
+        if waiting.done():
+            return
         if head:
             waiting.set_exception(CallFailed(head, str(payload)))
+        elif misshapen is not None:
+            waiting.set_exception(misshapen)
         else:
             waiting.set_result(payload)
 
@@ -312,9 +333,18 @@ class LinkClient:
         """Call back each time the line has come up: what was told while it was down was dropped."""
         self._on_up.append(callback)
 
-    async def call(self, method: str, params: object, *, timeout_s: float) -> object:
+    @overload
+    async def call(self, method: str, params: object, *, timeout_s: float) -> object: ...
+
+    @overload
+    async def call(self, method: str, params: object, *, timeout_s: float, read: Read[T]) -> T: ...
+
+    async def call(
+        self, method: str, params: object, *, timeout_s: float, read: Read[Any] = _read_any
+    ) -> object:
         """Ask, and return the answer. Raises LinkDown, CallFailed, FrameTooLarge or TimeoutError.
 
+        With a `reader` the answer has its shape; one of another is a msgspec.ValidationError.
         A caller that gives up (timeout, cancellation) tells the other side, which stops working on it.
         """
         line = self._line
@@ -332,7 +362,7 @@ class LinkClient:
         self._last_id = number = self._last_id % _MAX_ID + 1
         message = frame(number, body)
         waiting: asyncio.Future[Any] = loop.create_future()
-        line.pending[number] = (deadline, waiting)
+        line.pending[number] = (deadline, waiting, read)
         line.send(message)
         if deadline < line.alarm_at:
             line.set_alarm(deadline)

@@ -11,7 +11,7 @@ from gateway.access import narrowed
 from gateway.clock import Clock
 from gateway.errors import BadRequest
 from gateway.exchange import Exchange
-from gateway.link import CallFailed, FrameTooLarge, LinkClient, LinkDown
+from gateway.link import CallFailed, FrameTooLarge, LinkClient, LinkDown, reader
 from gateway.recollection import BUSY, CONFIRM, RECALL, Asker, Question, Recollection, Used
 from gateway.response_ids import DERIVED
 from gateway.settings import Memory
@@ -46,6 +46,7 @@ class MemoryStage:
         self._link = link
         self._settings = settings
         self._clock = clock
+        self._deadline_s = settings.deadline_ms / 1000
         self._trouble = ""
 
     def concerns(self, exchange: Exchange) -> bool:
@@ -86,9 +87,15 @@ class MemoryStage:
 
     async def _remember(self, exchange: Exchange, conversation: Conversation) -> None:
         began_ns = self._clock.monotonic_ns()
-        status, found = await self._ask(_question(exchange, conversation, self._settings))
-        replayed = [pair for pair in found.replays if 0 <= pair[0] < len(conversation.anchors)]
-        blocks = [*replayed, (-1, found.block)] if found.block else replayed
+        question = _question(exchange, conversation, self._settings)
+        try:
+            found = await self._link.call(RECALL, question, timeout_s=self._deadline_s, read=_READ)
+        except _TROUBLES as error:
+            status, found = self._missed(error), _NOTHING
+        else:
+            status, found = self._answered(found)
+        replayed = _in_place(found.replays, len(conversation.anchors))
+        blocks = (*replayed, (-1, found.block)) if found.block else replayed
         if blocks or found.profile:
             try:
                 body, change = exchange.adapted or exchange.body, conversation.remember
@@ -99,7 +106,7 @@ class MemoryStage:
                     else await asyncio.to_thread(change, blocks, found.profile)
                 )
             except BadRequest:  # its keys are not UTF-8: the provider will say so
-                status, found, replayed = "error", _NOTHING, []
+                status, found, replayed = "error", _NOTHING, ()
         ids = found.ids + found.profile_ids
         exchange.shown += ids
         latency_us = (self._clock.monotonic_ns() - began_ns) // 1000
@@ -123,36 +130,47 @@ class MemoryStage:
         if exchange.client.gone:
             raise BadRequest("the client left while its call waited for memories", code="client_left")
 
-    async def _ask(self, question: Question) -> tuple[str, Recollection]:
+    def _answered(self, found: Recollection) -> tuple[str, Recollection]:
         """Return what became of the recall, and what was found."""
-        try:
-            answer = await self._link.call(RECALL, question, timeout_s=self._settings.deadline_ms / 1000)
-            found = msgspec.convert(answer, Recollection)
-        except TimeoutError:
-            return "timeout", _NOTHING
-        except CallFailed as error:
-            return ("skipped:busy", _NOTHING) if error.code == BUSY else self._failed(str(error))
-        except (LinkDown, FrameTooLarge, msgspec.ValidationError) as error:
-            return self._failed(str(error))
         if found.status == "error":  # what stood in the conversation before stands there still
-            return self._failed(found.reason)[0], found
+            return self._failed(found.reason), found
         self._trouble = ""
-        anything = found.block or found.profile or found.replays
-        return (found.status, found) if anything else ("empty", _NOTHING)
+        if found.block or found.profile or found.replays:
+            return found.status, found
+        return "empty", _NOTHING
 
-    def _failed(self, why: str) -> tuple[str, Recollection]:
+    def _missed(self, error: Exception) -> str:
+        """Return what became of a recall that brought nothing."""
+        if isinstance(error, TimeoutError):
+            return "timeout"
+        if isinstance(error, CallFailed) and error.code == BUSY:
+            return "skipped:busy"
+        return self._failed(str(error))
+
+    def _failed(self, why: str) -> str:
         if why != self._trouble:  # said once, not by every call
             self._trouble = why
             logger.warning("recall_failed", extra={"why": why})
-        return "error", _NOTHING
+        return "error"
 
 
 _NOTHING = Recollection(status="empty")
+_READ = reader(Recollection)
+_TROUBLES = (TimeoutError, CallFailed, LinkDown, FrameTooLarge, msgspec.ValidationError)
+
+
+def _in_place(replays: tuple[tuple[int, str], ...], turns: int) -> tuple[tuple[int, str], ...]:
+    """Return those whose turn is there."""
+    if not replays or (min(replays)[0] >= 0 and max(replays)[0] < turns):
+        return replays
+    return tuple(pair for pair in replays if 0 <= pair[0] < turns)
 
 
 def _shown(found: Recollection) -> str:
     """Return what stands in the prompt beside what was replayed."""
-    return "\n".join(filter(None, (found.profile, found.block)))
+    return (
+        f"{found.profile}\n{found.block}" if found.profile and found.block else found.profile or found.block
+    )
 
 
 def _skip(exchange: Exchange, reason: str) -> None:

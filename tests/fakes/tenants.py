@@ -21,7 +21,7 @@ import msgspec
 from gateway.asgi import Client, Headers
 from gateway.clock import SystemClock
 from gateway.exchange import Exchange, Identity
-from gateway.link import LinkClient
+from gateway.link import LinkClient, Read
 from gateway.principal import Principal
 from gateway.processes.memories import Memories
 from gateway.recollection import RECALL, Question, Used
@@ -69,10 +69,11 @@ class _Line:
         self._memories = memories
         self.confirming: list[Callable[[], Awaitable[int]]] = []
 
-    async def call(self, method: str, params: Question, *, timeout_s: float) -> object:
+    async def call(self, method: str, params: Question, *, timeout_s: float, read: Read[object]) -> object:
         assert method == RECALL
         asked = msgspec.msgpack.decode(msgspec.msgpack.encode(params), type=Question)
-        return msgspec.to_builtins(await asyncio.wait_for(self._memories.recall(asked), timeout_s))
+        found = await asyncio.wait_for(self._memories.recall(asked), timeout_s)
+        return read(msgspec.msgpack.encode(("", found)))[1]
 
     def notify(self, _method: str, params: Used) -> None:
         self.confirming.append(partial(self._memories.confirm, params))

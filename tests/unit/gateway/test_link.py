@@ -11,7 +11,17 @@ import msgspec
 import pytest
 
 from gateway import link as link_module
-from gateway.link import HEAD, TOKEN_LENGTH, VERSION, CallFailed, FrameTooLarge, LinkClient, LinkDown, frame
+from gateway.link import (
+    HEAD,
+    TOKEN_LENGTH,
+    VERSION,
+    CallFailed,
+    FrameTooLarge,
+    LinkClient,
+    LinkDown,
+    frame,
+    reader,
+)
 from gateway.link_server import Handler, LinkServer
 from gateway.processes.doors import bind_unix
 from tests.fakes.waiting import until
@@ -91,7 +101,7 @@ async def test_what_is_asked_and_told_at_once_is_written_at_once_and_in_order(co
     assert line is not None
     assert line.transport is not None
     written: list[bytes] = []
-    line.write = written.append  # type: ignore[method-assign]
+    line.write = written.append  # type: ignore[method-assign, assignment]
     loop = asyncio.get_running_loop()
     calls = [loop.create_task(client.call("hear", n, timeout_s=5)) for n in range(3)]
     await asyncio.sleep(0)
@@ -115,6 +125,24 @@ async def test_what_a_handler_refuses_arrives_as_code_and_message(connect: Conne
     with pytest.raises(CallFailed, match="nobody issued it") as caught:
         await client.call("refuse", None, timeout_s=5)
     assert caught.value.code == "no_such_key"
+
+
+async def test_an_answer_is_read_in_the_shape_that_the_caller_names(connect: Connect) -> None:
+    class Point(msgspec.Struct):
+        x: int
+
+    async def answer(params: object) -> object:
+        if params == "refuse":
+            raise CallFailed("no_such_point", "nobody drew it")
+        return params
+
+    client, _ = await connect(answer=answer)
+    assert await client.call("answer", {"x": 1}, timeout_s=5, read=reader(Point)) == Point(1)
+    with pytest.raises(msgspec.ValidationError):
+        await client.call("answer", {"x": "one"}, timeout_s=5, read=reader(Point))
+    with pytest.raises(CallFailed, match="nobody drew it"):
+        await client.call("answer", "refuse", timeout_s=5, read=reader(Point))
+    assert await client.call("answer", {"x": "one"}, timeout_s=5) == {"x": "one"}
 
 
 async def test_a_bug_in_a_handler_or_an_unknown_method_is_answered_and_the_line_lives(
