@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from gateway.wire import openai_body
-from gateway.wire.turns import Turns
+from gateway.wire.turns import Said, Turns, own_words
 
 _ABSENT = msgspec.Raw(b"")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -46,22 +45,23 @@ class ContentsConversation(Turns):
         super().__init__()
         self._body = body
         self.profiled = True
-        with suppress(*_UNREADABLE):  # what no provider can read asks nothing
+        try:
             said = _bodies.decode(body)
-            # Cached content holds the instructions, and a request with both is refused.
-            # Source: https://ai.google.dev/gemini-api/docs/caching (2026-11)
-            self.profiled = said.cached is _ABSENT and said.cached_content is _ABSENT
-            self._read(said.contents)
+        except _UNREADABLE:
+            return  # what no provider can read asks nothing
+        # Cached content holds the instructions, and a request with both is refused.
+        # Source: https://ai.google.dev/gemini-api/docs/caching (2026-11)
+        self.profiled = said.cached is _ABSENT and said.cached_content is _ABSENT
+        self._read(said.contents)
 
     def _read(self, contents: list[_Content]) -> None:
+        said: list[Said] = []
         for index, content in enumerate(contents):
             if content.role in _USER:
-                said = [
-                    part.text for part in content.parts if isinstance(part.text, str) and not part.thought
-                ]
-                self.take(index, said)
+                said.append((index, own_words(_texts(content.parts))))
             elif content.role == "function":
-                self.fresh = False
+                said.append((index, ""))
+        self.hear(said)
 
     def remember(self, blocks: Iterable[tuple[int, str]], profile: str = "") -> bytes:
         """Return the body with the blocks behind their anchors and the profile behind the client's instructions."""
@@ -76,6 +76,10 @@ class ContentsConversation(Turns):
             name = next((name for name in _INSTRUCTIONS if name in body), _INSTRUCTIONS[0])
             body[name] = _longer(body.get(name, b"{}"), profile)
         return msgspec.json.encode(body)
+
+
+def _texts(parts: list[_Part]) -> list[str]:
+    return [part.text for part in parts if isinstance(part.text, str) and not part.thought]
 
 
 def _longer(content: bytes, text: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.errors import BadRequest
 from gateway.wire import openai_body
-from gateway.wire.turns import Turns
+from gateway.wire.turns import Said, Turns, own_words
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _SYSTEM = ("system", "developer")
@@ -56,22 +56,22 @@ class ChatConversation(Turns):
         self._read(messages)
 
     def _read(self, messages: list[_Message]) -> None:
-        say = self.say
+        said: list[Said] = []
         for index, message in enumerate(messages):
             role = message.role
-            if role == "assistant":
-                continue
             if role == "user":
                 content = message.content
-                if isinstance(content, str):
-                    say(index, content)
-                else:
+                if not isinstance(content, str):
                     self._parted.add(index)
-                    self.take(index, _texts(content))
+                    content = own_words(_texts(content))
+                said.append((index, content))
+            elif role == "assistant":
+                continue
             elif role in _RESULTS:
-                self.fresh = False
+                said.append((index, ""))
             elif role in _SYSTEM and len(self._leading) == index:
                 self._leading.append(role)
+        self.hear(said)
 
     def remember(self, blocks: Iterable[tuple[int, str]], profile: str = "") -> bytes:
         """Return the body with the blocks behind their anchors and the profile behind the client's instructions."""

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.wire import openai_body
-from gateway.wire.turns import Turns
+from gateway.wire.turns import Said, Turns, own_words
 
 _ABSENT = msgspec.Raw(b"")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -52,24 +52,28 @@ class InputConversation(Turns):
         self._leading: list[str] = []
         """Roles of the client's own instructions at the beginning."""
         self.profiled = True
-        with suppress(*_UNREADABLE):  # what no provider can read asks nothing
+        try:
             said = _bodies.decode(body)
-            if isinstance(said.previous_response_id, str):  # what came before has its profile, and its blocks
-                self.profiled = False
-                self.begin(said.previous_response_id)
-            if isinstance(said.input, str):
-                self.take(0, [said.input])
-            else:
-                self._read(said.input)
+        except _UNREADABLE:
+            return  # what no provider can read asks nothing
+        if isinstance(said.previous_response_id, str):  # what came before has its profile, and its blocks
+            self.profiled = False
+            self.begin(said.previous_response_id)
+        if isinstance(said.input, str):
+            self.hear([(0, said.input)])
+        else:
+            self._read(said.input)
 
     def _read(self, items: list[_Item]) -> None:
+        said: list[Said] = []
         for index, item in enumerate(items):
             if item.role == "user" and item.type == "message":
-                self.take(index, _texts(item.content))
+                said.append((index, own_words(_texts(item.content))))
             elif item.role in _SYSTEM and len(self._leading) == index:
                 self._leading.append(item.role)
             elif item.role is None:  # a call, its output, a thought
-                self.fresh = False
+                said.append((index, ""))
+        self.hear(said)
 
     def remember(self, blocks: Iterable[tuple[int, str]], profile: str = "") -> bytes:
         """Return the body with the blocks behind their anchors and the profile behind the client's instructions.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from hashlib import blake2b
 
 MOST_TURNS = 8
@@ -15,6 +16,10 @@ FENCE = "<recalled-memories>"
 _BLOCK = re.compile(r"<recalled-memories>.*?(?:</recalled-memories>|\Z)", re.DOTALL)
 _NOTES = ("<system-reminder>",)
 """How Claude Code (2.1.197, November 2026) marks what it adds to a user's turn; it comes and goes between calls."""
+
+
+Said = tuple[int, str]
+"""Index of a message, and what the user says in it; "" if that is no word, or a function brings its result."""
 
 
 class Turns:
@@ -37,23 +42,20 @@ class Turns:
         """Take the turns for those that follow a conversation which is kept elsewhere under this name."""
         self._before = seed.encode()
 
-    def take(self, index: int, parts: list[str]) -> None:
-        """Add a message of the user's that has several parts."""
-        self.say(index, "\n".join([part for part in parts if not part.lstrip().startswith(_NOTES)]))
-
-    def say(self, index: int, text: str) -> None:
-        """Add a message of the user's; one without words says nothing."""
-        text = text.strip()
-        if "<" in text:
-            text = "" if text.startswith(_NOTES) else scrubbed(text).strip()
-        if text:
-            self.fresh = True
-            self._before = digest = blake2b(self._before + text.encode(), digest_size=DIGEST_BYTES).digest()
-            self._digests.append(digest)
-            self._texts.append(text)
-            self.anchors.append(index)
-        else:
-            self.fresh = False
+    def hear(self, said: list[Said]) -> None:
+        """Take all that is said, from the first message to the last."""
+        anchors, texts, digests, before = self.anchors, self._texts, self._digests, self._before
+        text = ""
+        for index, words in said:
+            text = words.strip()
+            if "<" in text:
+                text = "" if text.startswith(_NOTES) else scrubbed(text).strip()
+            if text:
+                before = blake2b(before + text.encode(), digest_size=DIGEST_BYTES).digest()
+                digests.append(before)
+                texts.append(text)
+                anchors.append(index)
+        self.fresh = bool(text)
 
     @property
     def chain(self) -> bytes:
@@ -75,6 +77,11 @@ class Turns:
             kept.append(text[-MOST_CHARS:])
         kept.reverse()
         return kept
+
+
+def own_words(parts: Iterable[str]) -> str:
+    """Return what a message of several parts says, without what a client adds to it."""
+    return "\n".join([part for part in parts if not part.lstrip().startswith(_NOTES)])
 
 
 def scrubbed(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire.turns import DIGEST_BYTES, FENCE, Turns, scrubbed
+from gateway.wire.turns import DIGEST_BYTES, FENCE, Turns, own_words, scrubbed
 from memory import render
 
 BLOCK = render.block_of(["- [2026-01-02] She lives in Lisbon"])
@@ -15,8 +15,7 @@ def told(*said: str, seed: str = "") -> Turns:
     turns = Turns()
     if seed:
         turns.begin(seed)
-    for index, text in enumerate(said):
-        turns.take(index, [text])
+    turns.hear([*enumerate(said)])
     return turns
 
 
@@ -47,7 +46,7 @@ def test_the_same_words_said_twice_are_two_turns():
 def test_what_programs_and_we_add_is_nothing_the_user_said():
     plain = told("hi")
     turns = Turns()
-    turns.take(3, ["<system-reminder>It is late.</system-reminder>", "hi", BLOCK])
+    turns.hear([(3, own_words(["<system-reminder>It is late.</system-reminder>", "hi", BLOCK]))])
     quoted = told(f"hi\n{BLOCK}")
 
     assert plain.chain == turns.chain == quoted.chain
