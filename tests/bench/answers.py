@@ -1,7 +1,8 @@
 """A provider that answers at once, always the same, for next to no CPU: `python -m tests.bench.answers <port>`.
 
 `/json/...` gets a 0.6 KB document, `/sse/...` a stream of 50 content events as OpenAI sends it: each
-event a chunk of its own (chunked transfer coding), all of them in one write.
+event a chunk of its own (chunked transfer coding), all of them in one write. `/paced/...` gets the same
+stream an event each 10 ms.
 """
 
 from __future__ import annotations
@@ -41,12 +42,13 @@ JSON_ANSWER = (
     f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_bench\r\n"
     f"openai-processing-ms: 12\r\ncontent-length: {len(DOCUMENT)}\r\n\r\n{DOCUMENT}"
 ).encode()
-SSE_ANSWER = (
-    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nx-request-id: req_bench\r\n"
-    "openai-processing-ms: 12\r\ntransfer-encoding: chunked\r\n\r\n"
-    + "".join(f"{len(event):x}\r\n{event}\r\n" for event in EVENTS)
-    + "0\r\n\r\n"
-).encode()
+SSE_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nx-request-id: req_bench\r\n"
+    b"openai-processing-ms: 12\r\ntransfer-encoding: chunked\r\n\r\n"
+)
+CHUNKS = [*(f"{len(event):x}\r\n{event}\r\n".encode() for event in EVENTS), b"0\r\n\r\n"]
+SSE_ANSWER = SSE_HEAD + b"".join(CHUNKS)
+PACE_S = 0.01
 
 
 class Answers(asyncio.Protocol):
@@ -55,6 +57,7 @@ class Answers(asyncio.Protocol):
     def __init__(self) -> None:
         self._received = b""
         self._transport: asyncio.WriteTransport | None = None
+        self._loop = asyncio.get_running_loop()
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -69,9 +72,20 @@ class Answers(asyncio.Protocol):
             if len(received) < head + length:
                 break
             assert self._transport is not None
-            self._transport.write(SSE_ANSWER if received.startswith(b"POST /sse/") else JSON_ANSWER)
+            if received.startswith(b"POST /paced/"):
+                self._transport.write(SSE_HEAD)
+                self._pace(0)
+            else:
+                self._transport.write(SSE_ANSWER if received.startswith(b"POST /sse/") else JSON_ANSWER)
             received = received[head + length :]
         self._received = received
+
+    def _pace(self, number: int) -> None:
+        assert self._transport is not None
+        if not self._transport.is_closing():
+            self._transport.write(CHUNKS[number])
+            if number + 1 < len(CHUNKS):
+                self._loop.call_later(PACE_S, self._pace, number + 1)
 
 
 async def main(port: int) -> None:

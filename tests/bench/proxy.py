@@ -16,7 +16,7 @@ import msgspec
 
 from tests.bench import rig
 
-LIMITS = {"json": 6.0, "sse": 4.0}
+LIMITS = {"json": 6.0, "sse": 4.0, "paced": 1.5}
 """The most that a worker may cost, in nginxes."""
 WARM_UP_S = 1
 

@@ -46,6 +46,7 @@ memory: {{enabled: {memory}}}
 providers:
   json: {{base_url: "http://127.0.0.1:{backend}/json/v1", api_key: bench}}
   sse: {{base_url: "http://127.0.0.1:{backend}/sse/v1", api_key: bench}}
+  paced: {{base_url: "http://127.0.0.1:{backend}/paced/v1", api_key: bench}}
 """
 
 ROOT = Path(__file__).parents[2]
@@ -186,7 +187,7 @@ def post_script(folder: Path, kind: str) -> Path:
                 {"role": "user", "content": PROMPT},
             ],
             "temperature": 0.2,
-            **({"stream": True} if WORK[kind] else {}),
+            **({"stream": True} if kind != "json" else {}),
         }
     )
     return script(folder, kind, body)
