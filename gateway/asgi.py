@@ -251,6 +251,11 @@ class Client(msgspec.Struct, eq=False):
         """Wait while the client does not read."""
         await self._connection.drain()
 
+    @property
+    def held_up(self) -> bool:
+        """Whether to wait before more is sent: the client is gone, or does not read."""
+        return self.gone or self._connection.write_paused
+
     def write(self, chunk: bytes) -> bool:
         """Send a part of the body; return whether to wait before the next, as the client does not read."""
         if not chunk or self.gone or self._bodiless:

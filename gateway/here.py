@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from gateway.clock import Clock
 from gateway.providers.base import Headers, Outgoing
@@ -14,6 +14,7 @@ class HereAnswer:
 
     status = 200
     reused = True
+    on_part: Callable[[bytes], bool] | None = None
 
     def __init__(self, body: bytes, now_ns: int) -> None:
         self.headers: Headers = [(b"content-type", b"application/json")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import chain, islice
 
 from gateway.clock import Clock
@@ -44,6 +44,7 @@ class SandboxAnswer:
     """An answer being played."""
 
     reused = True
+    on_part: Callable[[bytes], bool] | None = None
 
     def __init__(
         self, head: Head, steps: Iterator[Step], clocks: _Clocks, started_ns: int, now_ns: int

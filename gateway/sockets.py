@@ -88,6 +88,7 @@ class Switched:
 
     reused = False
     whole: bytes | None = None
+    on_part: Callable[[bytes], bool] | None = None
 
     def __init__(self, sockets: Sockets, side: _ProviderSide, connected_ns: int) -> None:
         self.status = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from gateway.providers.base import Headers, Outgoing
@@ -21,6 +21,9 @@ class Answer(Protocol):
     """`Clock.monotonic_ns()` when the connection was ready."""
     first_byte_ns: int
     """... when the first byte of the answer came."""
+    on_part: Callable[[bytes], bool] | None
+    """May be given what comes while somebody waits for the next of `chunks()`, as soon as it comes; says whether it
+    took it. The wait goes on then. What it raises, an UpstreamFailed, ends the answer."""
 
     @property
     def whole(self) -> bytes | None:

@@ -16,6 +16,8 @@ _FRAMING = frozenset({b"content-length", b"content-encoding"})
 class Screened:
     """Stands for the answer and for what reads it: what comes out of `chunks` was read and looked through."""
 
+    on_part: Callable[[bytes], bool] | None = None
+
     def __init__(self, answer: Answer, reading: Reading | Packed, screen: Screen) -> None:
         self.status = answer.status
         self.headers: Headers = [pair for pair in answer.headers if pair[0] not in _FRAMING]

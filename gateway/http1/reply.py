@@ -103,6 +103,7 @@ class Reply(msgspec.Struct, eq=False):
     first_byte_ns: int = 0
     on_body: Callable[[bytes], None] | None = None
     """httptools calls it for each piece of the body."""
+    on_part: Callable[[bytes], bool] | None = None
     _parser: httptools.HttpResponseParser | None = None
     _add: Callable[[tuple[bytes, bytes]], None] = _IGNORE
     """Takes the headers that come; what comes after the body does not concern the client."""
@@ -138,8 +139,7 @@ class Reply(msgspec.Struct, eq=False):
         """The body, if all of it has come and none of it was taken."""
         if not self._complete or self._taken:
             return None
-        pieces = self._pieces
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return self._joined()
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives, everything that lies ready as one piece."""
@@ -225,10 +225,7 @@ class Reply(msgspec.Struct, eq=False):
         if parser is None:
             return
         if not self._begun:
-            self._begun = True
-            self.first_byte_ns = self.clock.monotonic_ns()
-            if self.stream and self._asked:
-                self._alarm(self.line.loop.time() + self.timeouts.idle_s)
+            self._begin()
         pieces = self._pieces
         held = len(pieces)
         if self._complete:
@@ -244,7 +241,9 @@ class Reply(msgspec.Struct, eq=False):
         elif self._error is None:
             self._count(len(data), held)
         waiter = self._waiter
-        if waiter is not None and self.status and not waiter.done():
+        if waiter is None or not self.status or waiter.done():
+            return
+        if self.on_part is None or not self._hand_on(self.on_part):
             waiter.set_result(None)
 
     def lost(self, error: Exception | None) -> None:
@@ -325,6 +324,31 @@ class Reply(msgspec.Struct, eq=False):
             self._end = len(self._pieces)
 
     # inside
+
+    def _begin(self) -> None:
+        self._begun = True
+        self.first_byte_ns = self.clock.monotonic_ns()
+        if self.stream and self._asked:
+            self._alarm(self.line.loop.time() + self.timeouts.idle_s)
+
+    def _hand_on(self, take: Callable[[bytes], bool]) -> bool:
+        """Offer what has come to who need not be woken for it; say whether nobody must be."""
+        if self._complete or not self._pieces:
+            return False
+        try:
+            taken = take(self._joined())
+        except UpstreamFailed as error:
+            self.fail(error)
+            return True  # as `fail` woke who waits
+        if taken:
+            self._taken = True
+            self._pieces.clear()
+            self._unread = 0
+        return taken
+
+    def _joined(self) -> bytes:
+        pieces = self._pieces
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _count(self, size: int, held: int) -> None:
         """After bytes that did not end the answer: the idle clock, the limits, the brake."""

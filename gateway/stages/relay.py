@@ -16,6 +16,7 @@ from gateway.exchange import KEEP_BYTES, Exchange
 from gateway.guardrails.screened import Screened
 from gateway.providers.base import Headers, Provider
 from gateway.sockets import Switched
+from gateway.stages.flow import Flow, View, keep
 from gateway.translation.bridge import Crossing, DocumentCrossing
 from gateway.transport import Answer
 from gateway.wire.base import Reading, Screen
@@ -41,8 +42,6 @@ FRAMING = frozenset({b"content-length", b"content-encoding"})
 _TYPES_KEPT = 256
 _TOO_SOON = "the provider's stream ended before its last event"
 
-View = Packed | Screened
-"""What an answer is read through."""
 Named = dict[bytes, bytes]
 """An answer's headers by name."""
 
@@ -205,7 +204,7 @@ class Relay:
 
     async def _stream(self, exchange: Exchange, answer: Answer, view: View | None) -> bool:
         """Send events as they come; once the client is gone, read on for the usage at the end."""
-        client, heartbeat, reading = exchange.client, exchange.heartbeat, view or exchange.reading
+        client, reading = exchange.client, view or exchange.reading
         assert reading is not None, "pass_on() made it"
         chunks = answer.chunks()
         opening = _Opening(exchange, answer)
@@ -213,26 +212,22 @@ class Relay:
             await self._open(exchange, opening, chunks, reading)
         finally:
             opening.stop()
-        feed, write = reading.feed, client.write
+        flow = Flow(exchange, reading)
+        answer.on_part = flow.take
         drained = 0
         async for chunk in chunks:
-            out = feed(chunk)
-            plain = out if view is None else view.plain
+            out = reading.feed(chunk)
             if not exchange.first_token_ns and reading.began:
                 exchange.first_token_ns = self._clock.monotonic_ns()
             if exchange.on_id is not None:
                 await _tell_id(exchange)
+            flow.send(out)
             if client.gone:
-                exchange.drained.append(plain)
                 drained += len(chunk)
                 if drained > DRAIN_BYTES:
                     return True
-            elif out:
-                _keep(exchange, plain)
-                if write(out):
-                    await client.drain()
-                if heartbeat is not None:
-                    heartbeat.sent(out)
+            elif client.held_up:
+                await client.drain()
         return await self._end_stream(exchange, reading.end())
 
     async def _end_stream(self, exchange: Exchange, rest: bytes) -> bool:
@@ -241,7 +236,7 @@ class Relay:
         if exchange.on_whole is not None and rest:
             await exchange.on_whole(exchange, rest)
         if not exchange.client.gone:
-            _keep(exchange, rest)
+            keep(exchange, rest)
             await exchange.client.finish(rest)
         return well
 
@@ -296,7 +291,7 @@ class Relay:
 
         def read(part: bytes) -> None:
             out = reading.feed(part)
-            _keep(exchange, out if view is None else view.plain)
+            keep(exchange, out if view is None else view.plain)
 
         for part in held:
             read(part)
@@ -382,7 +377,7 @@ class _Opening:
             exchange.drained += plain
             return
         for part in plain:
-            _keep(exchange, part)
+            keep(exchange, part)
         out = held[0] if len(held) == 1 else b"".join(held)
         client.write(out)
         if exchange.heartbeat is not None:
@@ -421,12 +416,6 @@ async def _tell_id(exchange: Exchange) -> None:
         tell, exchange.on_id = exchange.on_id, None
         assert tell is not None, "somebody wants to know"
         await tell(exchange, found)
-
-
-def _keep(exchange: Exchange, part: bytes) -> None:
-    if exchange.answer_bytes < KEEP_BYTES:
-        exchange.answer.append(part)
-    exchange.answer_bytes += len(part)
 
 
 def _encoding(named: Named) -> bytes:

@@ -20,7 +20,7 @@ class Caller:
 
     def __init__(self) -> None:
         self.extra: Headers = []
-        self.gone = False
+        self.gone = self.held_up = False
         self.finished = False
         self.status = 0
         self.body = b""
@@ -34,6 +34,11 @@ class Caller:
     def begin(self, status: int, headers: Headers) -> None:
         """Take status and headers."""
         self.status, self.headers = status, headers
+
+    def write(self, chunk: bytes) -> bool:
+        """Take a part."""
+        self.body += chunk
+        return self.held_up
 
     async def finish(self, last: bytes = b"") -> None:
         """Take the last part."""

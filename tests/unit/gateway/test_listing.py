@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
@@ -21,6 +21,7 @@ class Whole:
     connected_ns = 0
     first_byte_ns = 0
     whole = None
+    on_part: Callable[[bytes], bool] | None = None
 
     def __init__(self, status: int, body: bytes) -> None:
         self.status = status

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
@@ -23,6 +23,7 @@ class Parts:
     reused = False
     connected_ns = first_byte_ns = 1
     whole = None
+    on_part: Callable[[bytes], bool] | None = None
 
     def __init__(self, *parts: bytes) -> None:
         self.headers: Headers = [(b"content-length", b"9"), (b"content-encoding", b"gzip"), (b"x", b"y")]

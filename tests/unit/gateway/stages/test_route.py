@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from random import Random
 from typing import Any, cast
 
@@ -41,6 +41,7 @@ class Answer:
     reused = False
     connected_ns = first_byte_ns = 1
     whole = None
+    on_part: Callable[[bytes], bool] | None = None
 
     def __init__(self, steps: Sequence[Step], status: int = 200, headers: Headers | None = None) -> None:
         self.status = status
@@ -81,7 +82,7 @@ class Caller:
 
     def __init__(self) -> None:
         self.extra: Headers = []
-        self.gone = self.started = self.finished = False
+        self.gone = self.started = self.finished = self.held_up = False
         self.task = asyncio.current_task()
         self.sent = b""
 
