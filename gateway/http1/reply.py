@@ -139,7 +139,8 @@ class Reply(msgspec.Struct, eq=False):
         """The body, if all of it has come and none of it was taken."""
         if not self._complete or self._taken:
             return None
-        return self._joined()
+        pieces = self._pieces
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives, everything that lies ready as one piece."""
@@ -239,11 +240,11 @@ class Reply(msgspec.Struct, eq=False):
                 del pieces[self._end :]  # of a second message, or the body of an answer to HEAD
                 self._surplus = True
         elif self._error is None:
+            if self.on_part is not None and self._hand_on(self.on_part):
+                return
             self._count(len(data), held)
         waiter = self._waiter
-        if waiter is None or not self.status or waiter.done():
-            return
-        if self.on_part is None or not self._hand_on(self.on_part):
+        if waiter is not None and self.status and not waiter.done():
             waiter.set_result(None)
 
     def lost(self, error: Exception | None) -> None:
@@ -333,22 +334,20 @@ class Reply(msgspec.Struct, eq=False):
 
     def _hand_on(self, take: Callable[[bytes], bool]) -> bool:
         """Offer what has come to who need not be woken for it; say whether nobody must be."""
-        if self._complete or not self._pieces:
+        pieces, waiter = self._pieces, self._waiter
+        if not pieces or waiter is None or waiter.done():
             return False
         try:
-            taken = take(self._joined())
+            taken = take(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         except UpstreamFailed as error:
             self.fail(error)
             return True  # as `fail` woke who waits
         if taken:
-            self._taken = True
-            self._pieces.clear()
-            self._unread = 0
+            pieces.clear()
+            self._taken, self._quiet = True, 0
+            if self._asked:
+                self._last = self.line.loop.time()
         return taken
-
-    def _joined(self) -> bytes:
-        pieces = self._pieces
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _count(self, size: int, held: int) -> None:
         """After bytes that did not end the answer: the idle clock, the limits, the brake."""
