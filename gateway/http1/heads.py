@@ -12,6 +12,10 @@ LENGTH = b"content-length"
 MOST_HEADS = 1024
 MOST_SEEN = 8192
 LONGEST = 4096
+MOST_HEADERS = 64
+"""Many tiny headers take twenty times the memory of their bytes."""
+MOST_DIGITS = 20
+"""No length needs more; zeros before it are counted where headers are limited."""
 _SPELLINGS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
 _NEVER = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
 """With one of these, more than the head decides what follows it."""
@@ -33,7 +37,7 @@ class Heads:
         """Return head, headers and body of a whole request with a known head, and where in `data` it ends."""
         key, digits, end = _cut(data)
         known = self._known.get(key)
-        if known is None or not digits.isdigit():
+        if known is None or not digits.isdigit() or len(digits) > MOST_DIGITS:
             return None
         stop = end + 4 + int(digits)
         if stop > len(data):
@@ -45,6 +49,8 @@ class Heads:
 
     def learn(self, data: bytes, head: Head) -> Head:
         """Take in what the parser made of the head with which `data` begins; return the one to use for it."""
+        if not head.keep_alive or len(head.headers) > MOST_HEADERS:
+            return head
         key, digits, end = _cut(data)
         if end < 0 or not digits.isdigit():
             return head
@@ -81,8 +87,7 @@ def _is_plain(raw: bytes, head: Head) -> bool:
     ]
     names = [name for name, _ in headers]
     return (
-        head.keep_alive
-        and first == b"POST %b HTTP/1.1" % target
+        first == b"POST %b HTTP/1.1" % target
         and headers == head.headers
         and names.count(LENGTH) == 1
         and _NEVER.isdisjoint(names)

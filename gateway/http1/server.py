@@ -125,10 +125,11 @@ class Connection(asyncio.Protocol):
                 self._pause_reading()
             return
         if self._between and self._active is None and (again := self.heads.find(data)) is not None:
-            self._repeat(*again)
-            if again[-1] == len(data):
+            head, headers, body, end = again
+            self._repeat(head, headers, body)
+            if end == len(data):
                 return
-            data = data[again[-1] :]
+            data = data[end:]
         self._beginning = data if self._between else b""
         self._feed(data)
         if self._queue:
@@ -319,7 +320,7 @@ class Connection(asyncio.Protocol):
             if not client.over:
                 client.break_off()
 
-    def _repeat(self, head: Head, headers: Headers, body: bytes, _end: int) -> None:
+    def _repeat(self, head: Head, headers: Headers, body: bytes) -> None:
         """Take a request that came whole, with a head that was read before; its parser does not see it."""
         self._unused_bytes, self.reading_since = 0, None
         self._start(Client(self, self.transport, head, headers, head.keep_alive, True, [body]))

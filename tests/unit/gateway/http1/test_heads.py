@@ -160,6 +160,8 @@ async def test_one_byte_more_or_less_is_another_head(other: bytes) -> None:
         post("/", b"x", "Expect: 100-continue"),
         post("/", b"x", "Connection: close"),
         post("/", b"x", "X-Long: " + "y" * 5_000),
+        post("/", b"x", *(f"X-{number}: 1" for number in range(70))),
+        small("/", b"x", b"0" * 30 + b"1"),
         chunked("/", b"x"),
         b"GET / HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",
         b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx",
@@ -199,6 +201,18 @@ async def test_what_looks_like_a_known_head_in_the_middle_of_another_is_none() -
     assert heads.found == before
     assert b"'/half'" in answers[0][0]
     assert b"(b'x-a', b'POST /v1/chat/completions HTTP/1.1')" in answers[0][0]
+
+
+async def test_zeros_before_a_length_are_header_too_behind_a_known_head() -> None:
+    heads = Counting()
+    request = small("/", b"x", b"1")
+    await said(heads, *[[request]] * 3)
+    assert heads.found == 1
+
+    padded = small("/", b"x", b"0" * 3_000 + b"1")
+
+    assert heads.find(padded) is None
+    assert heads.find(request) is not None
 
 
 async def test_requests_with_one_head_do_not_share_their_headers() -> None:
