@@ -356,8 +356,8 @@ class LinkClient:
         if line.paused:
             async with asyncio.timeout_at(deadline):
                 await line.room()
-            if line.lost.done():
-                raise LinkDown("the connection broke before the question was sent")
+        if line.lost.done():
+            raise LinkDown("the connection broke before the question was sent")
         # four billion calls later nobody waits for this number any more
         self._last_id = number = self._last_id % _MAX_ID + 1
         message = frame(number, body)

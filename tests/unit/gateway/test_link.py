@@ -279,6 +279,8 @@ async def test_calls_fail_with_the_line_and_it_comes_back_by_itself(connect: Con
     await server.close()
     with pytest.raises(LinkDown):
         await call
+    with pytest.raises(LinkDown):  # not only once the line's own task has noticed
+        await client.call("double", 1, timeout_s=60)
     await until(lambda: not client.connected)
     with pytest.raises(LinkDown):
         await client.call("ping", None, timeout_s=60)
