@@ -38,6 +38,8 @@ class Forwarding:
         self._credential = credential
         self._defaults = defaults or []
         """Said to the provider if the client does not."""
+        self._matter = {_TYPE, _ACCEPTED, *dict(self._defaults)}
+        """Decide what is said here, whether they leave or not."""
         self._picks: dict[tuple[bytes, ...], Pick] = {}
         """By the names of a client's headers: what reads those of them that matter."""
         self._kept: dict[tuple[Pick, object, str, bool], Unchanging] = {}
@@ -57,8 +59,8 @@ class Forwarding:
         return name in self._names or name.startswith(self._prefixes)
 
     def _pick(self, names: tuple[bytes, ...]) -> Pick:
-        matter = [name for name in names if name == _ACCEPTED or self._leaves(name)]
-        pick: Pick = itemgetter(*matter) if matter else len  # anything does that is the same every time
+        matter = [name for name in names if name in self._matter or self._leaves(name)]
+        pick: Pick = itemgetter(*matter) if matter else _nothing
         if sum(map(len, names)) <= LONGEST_KEPT:
             if len(self._picks) >= MOST_KEPT:
                 self._picks.clear()
@@ -80,6 +82,11 @@ class Forwarding:
                 self._kept.clear()
             self._kept[key] = made
         return made
+
+
+def _nothing(_: dict[bytes, bytes]) -> object:
+    """Read nothing, as none of the headers matters."""
+    return None
 
 
 def _coding(accepted: bytes) -> bytes:
