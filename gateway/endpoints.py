@@ -158,8 +158,8 @@ class App:
             identity = msgspec.structs.replace(identity, properties={**identity.properties, **KEYS_STALE})
         event_id = header_value(identity.event_id)
         met = Met(surface, principal, secret, identity, event_id, self._auth.hold(principal))
-        if not origin and len(headers) == len(dict(client.headers)):
-            client.head.known = met  # the next call needs neither headers on its answer nor more of its own
+        if not origin and headers == dict(client.headers):  # neither side needs headers that each call adds
+            client.head.known = met
         return met
 
     async def _exchange(

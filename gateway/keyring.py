@@ -90,7 +90,7 @@ class Keyring:
         """Return for how long `find`, `issued` and `certain` would say what they now say."""
         if not principal.virtual:
             return Hold(self._changes, 0)
-        stale_us = self._chain.issued_us + self._max_stale_us + 1
+        stale_us = self._chain.issued_us + self._max_stale_us + 1  # `_checked` takes it for fresh to the last
         return Hold(self._changes, min(principal.expires_us or stale_us, stale_us))
 
     def holds(self, hold: Hold) -> bool:

@@ -118,13 +118,14 @@ class Switched:
         """Close the connection, whoever still talks."""
         self._side.abort()
 
-    async def splice(self, exchange: Exchange) -> None:
-        """Let client and provider talk until one of them ends it; raise GatewayError if it ended badly."""
+    async def splice(self, exchange: Exchange) -> bool:
+        """Let client and provider talk until one of them ends it, and say it went well; raise GatewayError if not."""
         assert exchange.place is not None, "sockets are only passed on"
         session = Session(exchange, self._side, RealtimeReading(exchange.place.family))
         self._sockets.everyone.add(session)
         try:
             await session.run([pair for pair in self.headers if pair[0] not in _OURS_TO_SAY])
+            return True
         finally:
             self._sockets.everyone.discard(session)
 

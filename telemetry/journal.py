@@ -171,7 +171,7 @@ class Journal:
                 self._sync()
         except OSError as error:
             raise DiskFull(f"the journal could not be written: {error.strerror}") from error
-        if not behind and request is not None and request.total > AT_ONCE_BYTES:
+        if not behind and request is not None and request.total > AT_ONCE_BYTES:  # the first says no for most
             self._enqueue("request", call, request)
 
     def settle(self, call: Call, outcome: Outcome, answer: Body | None = None) -> None:
@@ -254,7 +254,7 @@ class Journal:
         self.flush()
         self._try_to_sync()
         with self._lock:
-            self._block(full=True)
+            self._set_bound(full=True)
             self._segment.close()
             self._reserve.close()
 
@@ -328,7 +328,7 @@ class Journal:
             self._segment.spoil()
         self._note_full(error)
 
-    def _block(self, *, full: bool) -> None:
+    def _set_bound(self, *, full: bool) -> None:
         """Note whether the disk is full, and how much may be written if not."""
         self._full = full
         self._bound = 0 if full else self._quota - self._others
@@ -336,7 +336,7 @@ class Journal:
     def _note_full(self, error: OSError) -> None:
         """Open no more calls."""
         if not self._full:
-            self._block(full=True)
+            self._set_bound(full=True)
             logger.warning("journal_blocked", extra={"reason": error.strerror})
 
     def _lose(self, call: Call, error: BaseException) -> None:
@@ -456,7 +456,7 @@ class Journal:
             return
         if self._full and room:
             with self._lock:
-                self._block(full=False)
+                self._set_bound(full=False)
             logger.info("journal_room_again")
 
     def _measure(self) -> None:
@@ -464,4 +464,4 @@ class Journal:
         sizes = [segment.size for found in segments.writers(self._folder).values() for segment in found]
         with self._lock:
             self._others = sum(sizes) - self._segment.total
-            self._block(full=self._full)
+            self._set_bound(full=self._full)

@@ -241,7 +241,7 @@ class Reply(msgspec.Struct, eq=False):
                 self._surplus = True
         elif self._error is None:
             if self.on_part is not None and self._hand_on(self.on_part):
-                return
+                return  # sent, or failed: nobody is left to be woken
             self._count(len(data), held)
         waiter = self._waiter
         if waiter is not None and self.status and not waiter.done():
@@ -340,6 +340,7 @@ class Reply(msgspec.Struct, eq=False):
         try:
             taken = take(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         except UpstreamFailed as error:
+            pieces.clear()  # they were read
             self.fail(error)
             return True  # as `fail` woke who waits
         if taken:

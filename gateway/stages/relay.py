@@ -78,7 +78,7 @@ class Relay:
         Either may raise UpstreamFailed: the answer is not whole.
         """
         if isinstance(answer, Switched):
-            return _spliced(exchange, answer)
+            return answer.splice(exchange)
         said = named.get(b"content-type", b"")
         content_type = exchange.content_type = self._types.get(said) or self._type(said)
         encoding = _encoding(named) if b"content-encoding" in named else b""
@@ -246,9 +246,9 @@ class Relay:
         """Hold a stream back until it has content, is too much or too late, or ends."""
         async for chunk in chunks:
             out = reading.feed(chunk)
-            opening.hold(out, reading.plain if isinstance(reading, View) else out)
-            if exchange.on_id is not None:
+            if exchange.on_id is not None:  # before the part is held, as its time may be up meanwhile
                 await _tell_id(exchange)
+            opening.hold(out, reading.plain if isinstance(reading, View) else out)
             if reading.began:
                 exchange.first_token_ns = self._clock.monotonic_ns()
                 opening.commit()
@@ -306,11 +306,6 @@ class Relay:
         reading.end()
         await client.finish()
         return True
-
-
-async def _spliced(exchange: Exchange, switched: Switched) -> bool:
-    await switched.splice(exchange)
-    return True
 
 
 def forget(exchange: Exchange) -> None:

@@ -207,7 +207,7 @@ class Router:
                 answer.reused if answer else False,
                 answer.status if answer else 0,
                 _request_id(named),
-                "",
+                "",  # what failed, and how: see `failed`
                 "",
                 sha.hexdigest() if exchange.upload is None else "",
                 crossing.surface if crossing else "",

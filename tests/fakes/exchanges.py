@@ -21,7 +21,7 @@ class Caller:
     def __init__(self) -> None:
         self.extra: Headers = []
         self.gone = self.held_up = False
-        self.finished = False
+        self.started = self.finished = False
         self.status = 0
         self.body = b""
         self.headers: Headers = []
@@ -33,7 +33,7 @@ class Caller:
 
     def begin(self, status: int, headers: Headers) -> None:
         """Take status and headers."""
-        self.status, self.headers = status, headers
+        self.started, self.status, self.headers = True, status, headers
 
     def write(self, chunk: bytes) -> bool:
         """Take a part."""

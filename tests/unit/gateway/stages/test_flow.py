@@ -145,6 +145,16 @@ async def test_what_cannot_be_read_ends_the_answer_with_its_reason() -> None:
     assert scene.client.body == b"ONE "
 
 
+async def test_a_part_that_failed_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    await scene.waiting()
+    scene.reply.feed(coded(b"oops"))
+    monkeypatch.setattr(Shouting, "feed", lambda _, chunk: chunk)
+    with pytest.raises(BrokenAnswer):
+        await scene.task
+    assert scene.client.body == b""
+
+
 async def test_what_comes_after_the_client_has_gone_is_only_kept_for_its_usage() -> None:
     scene = Scene()
     scene.client.gone = scene.client.held_up = True
