@@ -15,7 +15,7 @@ from gateway.errors import BadRequest
 
 Path = tuple[str | int, ...]
 
-_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],]', re.DOTALL)
+_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*"|[{}\[\],]', re.DOTALL)
 _QUOTE, _OBJECT, _LIST, _COMMA = map(ord, '"{[,')
 
 _ASKED = frozenset(

@@ -9,10 +9,10 @@ import msgspec
 LIMIT = 32 << 20
 """Bytes of one element that are kept at most, as an image may be in it; a longer one is passed over unread."""
 
-_QUIET = rb'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}\[\]]*+)*+'
+_QUIET = rb'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*"[^"{}\[\]]*+)*'
 _TO_BRACKET = re.compile(_QUIET + rb"[{}\[\]]", re.DOTALL)
 _TO_STRING = re.compile(_QUIET, re.DOTALL)
-_IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*', re.DOTALL)
 _anything = msgspec.json.Decoder(msgspec.Raw)
 _OPENS = frozenset(b"{[")
 _ARRAY = ord("[")
