@@ -9,6 +9,7 @@ import msgspec
 LIMIT = 32 << 20
 """Bytes of one element that are kept at most, as an image may be in it; a longer one is passed over unread."""
 
+# The groups are not possessive: before CPython 3.11.5 such match wrongly (python/cpython#106052).
 _QUIET = rb'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*"[^"{}\[\]]*+)*'
 _TO_BRACKET = re.compile(_QUIET + rb"[{}\[\]]", re.DOTALL)
 _TO_STRING = re.compile(_QUIET, re.DOTALL)
