@@ -244,7 +244,8 @@ class Client(msgspec.Struct, eq=False):
 
     async def send(self, chunk: bytes) -> None:
         """Send a part of the body; waits while the client does not read."""
-        if self.write(chunk):
+        self.write(chunk)
+        if self._connection.write_paused:
             await self._connection.drain()
 
     async def drain(self) -> None:
@@ -256,17 +257,16 @@ class Client(msgspec.Struct, eq=False):
         """Whether to wait before more is sent: the client is gone, or does not read."""
         return self.gone or self._connection.write_paused
 
-    def write(self, chunk: bytes) -> bool:
-        """Send a part of the body; return whether to wait before the next, as the client does not read."""
+    def write(self, chunk: bytes) -> None:
+        """Send a part of the body, however much the client has not read yet: see `held_up`."""
         if not chunk or self.gone or self._bodiless:
-            return False
+            return
         if self._chunked:
             chunk = b"%b%x\r\n%b\r\n" % (self._unsent, len(chunk), chunk)
         elif self._unsent:
             chunk = self._unsent + chunk
         self._unsent = b""
         self._transport.write(chunk)
-        return self._connection.write_paused
 
     async def finish(self, last: bytes = b"") -> None:
         """Send the last part and end the answer."""

@@ -163,7 +163,7 @@ class StreamReading:
         return end
 
     def _note(self, data: bytes, event: bytes) -> bool:
-        """Take what the event says, and is if it is more than its data; return whether it is to be taken out."""
+        """Take what the data of an event says; return whether the event is to be taken out."""
         try:
             said = _decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -35,10 +35,9 @@ class Caller:
         """Take status and headers."""
         self.started, self.status, self.headers = True, status, headers
 
-    def write(self, chunk: bytes) -> bool:
+    def write(self, chunk: bytes) -> None:
         """Take a part."""
         self.body += chunk
-        return self.held_up
 
     async def finish(self, last: bytes = b"") -> None:
         """Take the last part."""

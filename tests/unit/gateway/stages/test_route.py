@@ -93,9 +93,8 @@ class Caller:
         assert not self.started, "one answer, one head"
         self.started = True
 
-    def write(self, chunk: bytes) -> bool:
+    def write(self, chunk: bytes) -> None:
         self.sent += chunk
-        return False
 
     async def finish(self, last: bytes = b"") -> None:
         self.sent += last
