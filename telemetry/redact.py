@@ -112,7 +112,7 @@ _PHRASES = (
         "private_key",
         (b"-----BEGIN ",),
         rb"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-        rb"(?:[A-Za-z0-9+/=\s:,.()]|-(?!----)|\\+[nrt/])*+"
+        rb"(?:[A-Za-z0-9+/=\s:,.()]|-(?!----)|\\++[nrt/])*+"
         rb"(?:-----END (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----)?",
     ),
     # RFC 3986, section 3.2.1: user:password@ in the URL of a database, a queue, a proxy

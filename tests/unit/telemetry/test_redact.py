@@ -108,6 +108,7 @@ def test_a_private_key_is_found_however_often_its_newlines_are_escaped() -> None
 
 def test_a_private_key_that_was_cut_off_goes_as_well() -> None:
     assert replace_secrets(PEM[:500].encode()) == (b"[secret:private_key]", 1)
+    assert replace_secrets(PEM[:500].encode() + rb"\u00e4") == (rb"[secret:private_key]\u00e4", 1)
 
 
 @pytest.mark.parametrize(
