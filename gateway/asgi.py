@@ -125,6 +125,9 @@ class Client(msgspec.Struct, eq=False):
     """Nothing more can be sent: finished, gone, or broken off."""
     status: int = 0
     task: asyncio.Task[None] | None = None
+    _accounted: bool = True
+    _end_held: bytes | None = None
+    """The end of an answer that is not accounted for yet."""
     _encouraged: bool = False
     """Was told to send its body, if it asked."""
     _news: asyncio.Event | None = None
@@ -281,6 +284,17 @@ class Client(msgspec.Struct, eq=False):
         head = self._head(status, headers or [JSON_TYPE], length=len(body))
         self._end(head if self._bodiless else head + body)
 
+    def hold_end(self) -> None:
+        """Keep the end of the answer back until `let_go`: whoever has a whole answer finds it in the ledger."""
+        self._accounted = False
+
+    def let_go(self) -> None:
+        """Send the end of the answer, if there is one, now that it is accounted for."""
+        self._accounted = True
+        last, self._end_held = self._end_held, None
+        if last is not None and not self.gone:
+            self._part_with(last)
+
     def switch(self, headers: Headers, taker: Taker) -> bytes:
         """Agree to the WebSocket and let `taker` have the connection; return what came on it already."""
         self.keep_alive = True
@@ -347,9 +361,15 @@ class Client(msgspec.Struct, eq=False):
         self._on_gone = None
         if self.gone:
             return
+        self.finished = self.over = True
+        if self._accounted:
+            self._part_with(last)
+        else:
+            self._end_held = last
+
+    def _part_with(self, last: bytes) -> None:
         if last:
             self._transport.write(last)
-        self.finished = self.over = True
         if self._news is not None:
             self._news.set()
         self._connection.answered(self)

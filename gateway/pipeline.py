@@ -60,8 +60,11 @@ class Pipeline:
         """Answer the request, then account for it.
 
         The latter is done by plain functions: they only count and enqueue, so a client that hangs up cannot make
-        us skip one of them.
+        us skip one of them. The end of the answer goes out after that: whoever has a whole answer finds its cost in
+        the journal, even if this process dies in between.
         """
+        client = exchange.client
+        client.hold_end()
         try:
             peek = exchange.peek = exchange.wire.peek(exchange.body, model=exchange.named)
             if peek.claims is not None:
@@ -89,9 +92,12 @@ class Pipeline:
         except GatewayError as error:
             exchange.error = error
             stream = exchange.peek is not None and exchange.peek.stream
-            await refuse(exchange.client, exchange.wire, error, stream=stream)
+            await refuse(client, exchange.wire, error, stream=stream)
         finally:
-            self._settle(exchange)
+            try:
+                self._settle(exchange)
+            finally:
+                client.let_go()
 
     def _settle(self, exchange: Exchange) -> None:
         """Account for a call that is over."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.fakes.callers import Callers, asked_events, call, leisurely
+from tests.fakes.callers import Callers, asked_events, call, leisurely, posted, question, raw
 from tests.fakes.provider import Provider
 from tests.fakes.storm import Storm, settled_down
 from tests.fakes.tidegate import Tidegate, eventually
@@ -85,6 +87,42 @@ def test_whoever_is_killed_every_answered_call_is_in_the_ledger_once(tmp_path: P
 @pytest.mark.parametrize("seed", range(3))
 def test_a_long_storm_of_kills_loses_and_doubles_nothing(tmp_path: Path, seed: int) -> None:
     run_storm(tmp_path, list(VICTIMS) * 20, seed)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["document", "stream"])
+def test_a_worker_that_dies_as_soon_as_its_answer_is_whole_has_accounted_for_it(
+    house: Tidegate, *, stream: bool
+) -> None:
+    end = b"\r\n0\r\n\r\n" if stream else b"}"
+    workers = eventually(lambda: house.pids("worker"), what="a worker")
+    heard: dict[str, bytes] = {}
+    with ExitStack() as stack:
+        connections = {f"whole-{stream}-{turn}": stack.enter_context(raw(house)) for turn in range(24)}
+        for event, connection in connections.items():
+            ours = (f"x-tidegate-event-id: {event}", "connection: close")
+            connection.sendall(posted(question("sandbox/echo", stream=stream), *ours))
+        connections[f"whole-{stream}-12"].recv(1, socket.MSG_PEEK)  # now it is in the midst of them
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+        for event, connection in connections.items():
+            heard[event] = all_of(connection)
+    whole = {event for event, answer in heard.items() if answer.endswith(end)}
+    assert whole
+
+    for event in whole:
+        (row,) = house.await_calls(1, event_id=event)
+        assert (row["status"], row["output_tokens"] > 0) == ("ok", True)
+
+
+def all_of(connection: socket.socket) -> bytes:
+    """Return what came before the other side died."""
+    parts: list[bytes] = []
+    try:
+        while part := connection.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])

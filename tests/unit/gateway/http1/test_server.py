@@ -301,6 +301,31 @@ async def test_a_stream_ends_as_its_client_understands_it(sent: bytes, end: byte
     assert (b"connection: close" in written) is closed
 
 
+@pytest.mark.parametrize("left", [False, True])
+async def test_the_end_of_an_answer_that_is_held_goes_out_once_it_is_let_go(*, left: bool) -> None:
+    accounted, behind = asyncio.Event(), []
+
+    async def account(client: Client) -> None:
+        client.hold_end()
+        await stream(client)
+        behind.append(client.finished)
+        await accounted.wait()
+        client.let_go()
+
+    line = Line(account)
+    line.hear(b"GET /one HTTP/1.1\r\n\r\n" + b"GET /two HTTP/1.1\r\n\r\n")
+    begun = await line.settle()
+    if left:
+        line.protocol.connection_lost(None)
+    accounted.set()
+    written = await line.settle()
+
+    assert begun.endswith(b"3\r\ntwo\r\n")
+    assert written.count(b"3\r\nend\r\n0\r\n\r\n") == (0 if left else 2)
+    assert behind == ([True] if left else [True, True])  # one after the other, as they were asked
+    assert not line.state.tasks
+
+
 async def test_a_client_that_does_not_read_holds_the_handler_back() -> None:
     line = Line(stream)
     line.protocol.pause_writing()
