@@ -64,12 +64,11 @@ def truth(journal: Path) -> tuple[set[str], Counter[tuple[str, str]], set[str]]:
 
 
 def storm(tmp_path: Path, *, kills: int, seed: int) -> None:
-    """Kill collectors and writers while they work, then compare the ledger with the segments."""
+    """Kill collectors, three of four in the middle of an insert, and writers; compare the ledger with the segments."""
     source = random.Random(seed)
     journal, folder = tmp_path / "journal", tmp_path / "clickhouse"
     generation = 2
     workers = [child("write", journal, f"w{n}", n * 1_000_000) for n in range(generation)]
-    in_an_insert = 0
     for round_ in range(kills):
         doomed = round_ % 4 != 3
         at, delay_ms = (source.randrange(1, 5), source.random() * 30) if doomed else (0, 0)
@@ -79,7 +78,6 @@ def storm(tmp_path: Path, *, kills: int, seed: int) -> None:
         if doomed:
             collector.wait(30)
             assert collector.returncode == -signal.SIGKILL
-            in_an_insert += 1
         else:
             time.sleep(source.random() * 0.4)
         kill(collector)
@@ -93,14 +91,13 @@ def storm(tmp_path: Path, *, kills: int, seed: int) -> None:
     last = child("drain", journal, folder)
     printed, _ = last.communicate(timeout=60)
     answer = msgspec.json.decode(printed)
-    check(journal, answer, in_an_insert)
+    check(journal, answer)
 
 
-def check(journal: Path, answer: dict[str, Any], in_an_insert: int) -> None:
+def check(journal: Path, answer: dict[str, Any]) -> None:
     tally = answer["tally"]
     done, bodies, opened = truth(journal)
     assert len(done) > 100
-    assert in_an_insert >= 6
     spans = Counter(call_id for call_id, _ in tally["spans"])
     assert spans == Counter(done | opened)
     assert {call_id for call_id, status in tally["spans"] if status == "interrupted"} == opened - done
