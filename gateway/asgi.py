@@ -135,7 +135,9 @@ class Client(msgspec.Struct, eq=False):
     _chunked: bool = False
     _bodiless: bool = False
     _unsent: bytes = b""
-    """Status and headers, until there is something to send with them."""
+    """Status and headers, until there is something to send with them; also a last part that waits for the end."""
+    _missing: int = 0
+    """Bytes that an answer lacks whose length was said, while it is not accounted for."""
 
     # the request's head
 
@@ -234,6 +236,8 @@ class Client(msgspec.Struct, eq=False):
     def begin(self, status: int, headers: Headers) -> None:
         """Begin an answer with status and headers, ours added; they go out with the first part of its body."""
         self._unsent = self._head(status, headers)
+        if not (self._chunked or self._accounted):  # the last byte is the end
+            self._missing = next((int(value) for name, value in headers if name == b"content-length"), 0)
 
     async def start(self, status: int, headers: Headers) -> None:
         """Do the same."""
@@ -266,8 +270,13 @@ class Client(msgspec.Struct, eq=False):
             return
         if self._chunked:
             chunk = b"%b%x\r\n%b\r\n" % (self._unsent, len(chunk), chunk)
-        elif self._unsent:
-            chunk = self._unsent + chunk
+        else:
+            size, chunk = len(chunk), self._unsent + chunk
+            if self._missing:
+                self._missing = max(0, self._missing - size)
+                if not self._missing:
+                    self._unsent = chunk
+                    return
         self._unsent = b""
         self._transport.write(chunk)
 

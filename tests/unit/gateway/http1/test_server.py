@@ -326,6 +326,30 @@ async def test_the_end_of_an_answer_that_is_held_goes_out_once_it_is_let_go(*, l
     assert not line.state.tasks
 
 
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+async def test_an_answer_whose_length_was_said_lacks_its_last_part_until_it_is_let_go(version: bytes) -> None:
+    accounted = asyncio.Event()
+
+    async def account(client: Client) -> None:
+        client.hold_end()
+        client.begin(200, [(b"content-length", b"9")])
+        for part in (b"one", b"", b"two", b"end"):
+            await client.send(part)
+        await client.finish()
+        await accounted.wait()
+        client.let_go()
+
+    line = Line(account)
+    line.hear(b"GET / HTTP/%b\r\n\r\n" % version)
+    begun = await line.settle()
+    accounted.set()
+    written = await line.settle()
+
+    assert begun.endswith(b"\r\n\r\nonetwo")
+    assert written == begun + b"end"
+    assert line.wire.is_closing() is (version == b"1.0")
+
+
 async def test_a_client_that_does_not_read_holds_the_handler_back() -> None:
     line = Line(stream)
     line.protocol.pause_writing()
