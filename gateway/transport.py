@@ -27,7 +27,7 @@ class Answer(Protocol):
 
     @property
     def whole(self) -> bytes | None:
-        """The body, if all of it has arrived and none was read: then `chunks()` need not be asked."""
+        """What was not read of the body, if all of it has arrived: then `chunks()` need not be asked. None says nothing."""
         ...
 
     def chunks(self) -> AsyncIterator[bytes]:

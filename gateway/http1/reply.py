@@ -119,7 +119,6 @@ class Reply(msgspec.Struct, eq=False):
     _surplus: bool = False
     _paused: bool = False
     _asked: bool = False
-    _taken: bool = False
     _error: UpstreamFailed | None = None
     _waiter: asyncio.Future[None] | None = None
     _last: float = math.inf
@@ -136,8 +135,8 @@ class Reply(msgspec.Struct, eq=False):
 
     @property
     def whole(self) -> bytes | None:
-        """The body, if all of it has come and none of it was taken."""
-        if not self._complete or self._taken:
+        """What was not taken of the body, if all of it has come."""
+        if not self._complete:
             return None
         pieces = self._pieces
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -160,7 +159,6 @@ class Reply(msgspec.Struct, eq=False):
         else:
             piece = b"".join(pieces)
             pieces.clear()
-        self._taken = True
         self._unread = 0
         if self._paused:
             self._resume()
@@ -345,7 +343,7 @@ class Reply(msgspec.Struct, eq=False):
             return True  # as `fail` woke who waits
         if taken:
             pieces.clear()
-            self._taken, self._quiet = True, 0
+            self._quiet = 0
             if self._asked:
                 self._last = self.line.loop.time()
         return taken

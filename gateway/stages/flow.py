@@ -42,6 +42,15 @@ class Flow:
             if self._heartbeat is not None:
                 self._heartbeat.sent(out)
 
+    def hold(self, out: bytes) -> bytes:
+        """Remember what the reading made of the last part, as if it were sent; return it for the end to bring along."""
+        plain = out if self._view is None else self._view.plain
+        if self._client.gone:
+            self._exchange.drained.append(plain)
+            return b""
+        keep(self._exchange, plain)
+        return out
+
 
 def keep(exchange: Exchange, part: bytes) -> None:
     """Remember what the client was sent, as far as the journal keeps it."""

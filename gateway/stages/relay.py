@@ -214,13 +214,16 @@ class Relay:
             opening.stop()
         flow = Flow(exchange, reading)
         answer.on_part = flow.take
-        drained = 0
+        drained, last = 0, b""
         async for chunk in chunks:
             out = reading.feed(chunk)
             if not exchange.first_token_ns and reading.began:
                 exchange.first_token_ns = self._clock.monotonic_ns()
             if exchange.on_id is not None:
                 await _tell_id(exchange)
+            if answer.whole == b"" and exchange.on_whole is None:  # or the last part would wait for the hub
+                last = flow.hold(out)
+                break
             flow.send(out)
             if client.gone:
                 drained += len(chunk)
@@ -228,16 +231,20 @@ class Relay:
                     return True
             elif client.held_up:
                 await client.drain()
-        return await self._end_stream(exchange, reading.end())
+        return await self._end_stream(exchange, last, reading.end())
 
-    async def _end_stream(self, exchange: Exchange, rest: bytes) -> bool:
+    async def _end_stream(self, exchange: Exchange, last: bytes, rest: bytes) -> bool:
         """Send what is left of a stream; say if it was a good one."""
-        well = _check_end(exchange)
+        try:
+            well = _check_end(exchange)
+        except BrokenAnswer:
+            exchange.client.write(last)
+            raise
         if exchange.on_whole is not None and rest:
             await exchange.on_whole(exchange, rest)
         if not exchange.client.gone:
             keep(exchange, rest)
-            await exchange.client.finish(rest)
+            await exchange.client.finish(last + rest)
         return well
 
     async def _open(

@@ -23,7 +23,7 @@ class Caller:
         self.gone = self.held_up = False
         self.started = self.finished = False
         self.status = 0
-        self.body = b""
+        self.body = self.last = b""
         self.headers: Headers = []
 
     async def answer(self, status: int, body: bytes, headers: Headers | None = None) -> None:
@@ -42,6 +42,7 @@ class Caller:
     async def finish(self, last: bytes = b"") -> None:
         """Take the last part."""
         self.body += last
+        self.last = last
         self.finished = True
 
 

@@ -588,13 +588,23 @@ def test_an_empty_body_is_a_body() -> None:
     assert answer.whole == b""
 
 
-def test_a_body_under_way_begun_or_cut_is_not_whole() -> None:
+def test_of_a_body_that_was_begun_there_is_the_rest() -> None:
+    answer = reply(Line())
+    answer.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab")
+    finished(answer.__anext__())
+
+    answer.feed(b"cd")
+    assert answer.whole == b"cd"
+    finished(answer.__anext__())
+    assert answer.whole == b""
+
+
+def test_a_body_under_way_or_cut_is_not_whole() -> None:
     answer = reply(Line())
     answer.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab")
     assert answer.whole is None
 
     finished(answer.__anext__())
-    answer.feed(b"cd")
     assert answer.whole is None
 
     cut = reply(Line())

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from typing_extensions import override
 
 from gateway.asgi import Headers
 from gateway.clock import SystemClock
+from gateway.errors import BrokenAnswer
 from gateway.exchange import Exchange
 from gateway.stages import relay
 from tests.fakes.exchanges import caller, chat, exchange
@@ -23,7 +25,7 @@ class Slow:
     headers = HEADERS
     reused = False
     connected_ns = first_byte_ns = 1
-    whole = None
+    whole: bytes | None = None
     on_part: Callable[[bytes], bool] | None = None
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -57,3 +59,46 @@ async def test_an_id_is_kept_before_the_client_sees_it_even_if_the_time_to_wait_
     assert await sending
     assert seen == [False]
     assert client.body.endswith(b"data: [DONE]\n\n")
+
+
+HI = b'data: {"id":"c1","choices":[{"index":0,"delta":{"content":"hi"}}]}\n\n'
+DONE = b'data: {"id":"c1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
+
+class Ending(Slow):
+    """A stream whose end comes together with its last part."""
+
+    def __init__(self, *parts: bytes) -> None:
+        self._parts = parts
+
+    @override
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for number, part in enumerate(self._parts, 1):
+            self.whole = b"" if number == len(self._parts) else None
+            yield part
+
+
+@pytest.mark.parametrize("left", [False, True])
+async def test_a_last_part_that_comes_with_the_end_goes_out_with_it(*, left: bool) -> None:
+    call = exchange(chat(stream=True))
+    client = caller(call)
+
+    async def leave(_: Exchange, __: str) -> None:
+        client.gone = left
+
+    call.on_id = leave
+    answer = Ending(HI, HI, DONE)
+    sending = relay.Relay(SystemClock()).pass_on(call, answer, dict(HEADERS), None, strip_usage=False)
+
+    assert await sending
+    assert (client.body, client.last) == ((b"", b"") if left else (HI + HI + DONE, DONE))
+    assert b"".join(call.drained if left else call.answer) == HI + HI + DONE
+
+
+async def test_a_last_part_is_sent_even_if_the_stream_may_not_end_with_it() -> None:
+    call = exchange(chat(stream=True))
+    sending = relay.Relay(SystemClock()).pass_on(call, Ending(HI, HI), dict(HEADERS), None, strip_usage=False)
+
+    with pytest.raises(BrokenAnswer):
+        await sending
+    assert (caller(call).body, caller(call).finished) == (HI + HI, False)
