@@ -112,7 +112,7 @@ class Client(msgspec.Struct, eq=False):
     request_id: bytes = b""
     """Goes out as `x-request-id` where the provider gave none of its own."""
     event_id: bytes = b""
-    """Goes out as `x-tidegate-event-id` on the answers to calls."""
+    """Goes out as `x-tidegate-event-id`; the request's own id if it names none."""
     extra: Headers = []
     """More headers of ours that go on the answer."""
     instead: frozenset[bytes] = NONE
@@ -342,8 +342,7 @@ class Client(msgspec.Struct, eq=False):
         if self.instead:
             headers = [pair for pair in headers if pair[0] not in self.instead]
         lines = [*map(_LINE, headers), *map(_LINE, self.extra), b"x-tidegate-call-id: " + self.request_id]
-        if self.event_id:
-            lines.append(b"x-tidegate-event-id: " + self.event_id)
+        lines.append(b"x-tidegate-event-id: " + (self.event_id or self.request_id))
         if b"x-request-id" not in names:
             lines.append(b"x-request-id: " + self.request_id)
         if b"content-length" not in names and status not in BODILESS:

@@ -128,8 +128,6 @@ class App:
                 await self._pipeline.run(await self._exchange(call_id, client, headers, met))
         except GatewayError as error:
             self._refused(error.code)
-            if surface is not None and not client.event_id:  # each answer to a call names an event
-                client.event_id = client.request_id
             await refuse(client, wire, error)
         except asyncio.CancelledError:
             # The drain ran out. Not raised on: uvicorn would log a trace for each stream still open.
@@ -167,7 +165,7 @@ class App:
     ) -> Exchange:
         """Return the call, its body read."""
         surface, identity = met.surface, met.identity
-        client.event_id = met.event_id or client.request_id
+        client.event_id = met.event_id
         if identity.event_id_made:
             identity = msgspec.structs.replace(identity, event_id=call_id)
         place, upload, body = surface.place, None, b""

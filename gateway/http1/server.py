@@ -17,9 +17,10 @@ from typing_extensions import override
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gateway.asgi import Client, Head, Headers, Taker, split_target
+from gateway.asgi import STATUS_LINES, Client, Head, Headers, Taker, split_target
 from gateway.errors import BadRequest, GatewayError, TooSlow
 from gateway.http1.heads import Heads
+from gateway.ids import uuid7
 
 logger = logging.getLogger(__name__)
 
@@ -387,17 +388,32 @@ class Connection(asyncio.Protocol):
         if self._active is None:
             self._say(error)
         elif self._active is self._arriving:  # its body will never be complete
-            self.transport.close()
+            self._abandon(self._active, error)
         else:
             if self._arriving is not None:
                 self._queue.pop()
             self._last_word = error
 
+    def _abandon(self, client: Client, error: GatewayError) -> None:
+        """Let the running request go, as if its client had left; tell the client why, unless its answer has begun."""
+        client.left()
+        self._active = None
+        if client.started:
+            self.transport.close()
+        else:
+            self._say(error)
+
     def _say(self, error: GatewayError) -> None:
-        body = self.render(error)
+        """Answer what never became a request; its answer names a call all the same, for who asks about it."""
+        own, body = uuid7().encode(), self.render(error)
+        names = b"x-request-id", b"x-tidegate-call-id", b"x-tidegate-event-id"
+        ids = b"".join([b"%b: %b\r\n" % (name, own) for name in names])
         self.transport.write(
-            b"HTTP/1.1 %d \r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-            % (error.status, len(body), body)
+            STATUS_LINES[error.status]
+            + self.stamp()
+            + ids
+            + b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (len(body), body)
         )
         self.transport.write_eof()
         self.linger()

@@ -120,6 +120,18 @@ def test_every_answer_names_its_event_even_an_error(house: Tidegate) -> None:
     assert house.await_calls(1, event_id="broken")[0]["status"] == "error"
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/health/live", 200), ("/v1/models", 200), ("/api/calls", 200), ("/nothing-here", 404)],
+)
+def test_also_answers_to_what_is_no_call_have_ids(house: Tidegate, path: str, status: int) -> None:
+    reply = house.get(path)
+
+    ids = {reply.headers[f"x-{name}"] for name in ("request-id", "tidegate-call-id", "tidegate-event-id")}
+    assert reply.status == status
+    assert len(ids) == 1
+
+
 def test_an_unknown_path_and_a_wrong_method_are_told_apart(house: Tidegate) -> None:
     missing, method = house.get("/nothing-here"), house.get("/v1/embeddings")
 

@@ -77,12 +77,57 @@ async def test_what_is_not_http_gets_a_400_after_the_answers_before_it(junk: byt
     assert last.endswith(b"invalid_http")
 
 
-async def test_a_body_whose_framing_breaks_ends_the_connection() -> None:
-    line = Line(tell)
-    line.hear(b"PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n")
+BROKEN = (b"PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n", b"zz\r\n")
 
-    assert await line.settle() == b""
+
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "while it is read"])
+async def test_a_body_whose_framing_breaks_is_refused_and_its_handler_let_go(*, late: bool) -> None:
+    line = Line(tell)
+    line.hear(BROKEN[0])
+    if late:
+        await line.settle()
+    line.hear(BROKEN[1])
+    answer = await line.settle()
+
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert answer.endswith(b"invalid_http")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert line.wire.ended
+    assert not line.state.tasks
+
+
+async def test_an_answer_that_has_begun_is_broken_off_when_its_requests_framing_breaks() -> None:
+    async def early(client: Client) -> None:
+        client.begin(200, [])
+        await client.send(b"so far")
+        await client.part()
+        await client.part()
+
+    line = Line(early)
+    line.hear(BROKEN[0])
+    before = await line.settle()
+    line.hear(BROKEN[1])
+
+    assert before.endswith(b"so far\r\n")
+    assert await line.settle() == before
     assert line.wire.is_closing()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"no HTTP\r\n\r\n", b"".join(BROKEN), b"GET / HTTP/1.1\r\nx: " + b"y" * LIMIT * 2]
+)
+async def test_what_never_became_a_request_is_answered_with_ids_of_its_own(sent: bytes) -> None:
+    first, second = fields(await heard(sent)), fields(await heard(sent))
+
+    names = ("x-request-id", "x-tidegate-call-id", "x-tidegate-event-id")
+    assert len({first[name] for name in names}) == 1
+    assert len(first[names[0]]) == 36
+    assert first[names[0]] != second[names[0]]
+
+
+def fields(answer: bytes) -> dict[str, str]:
+    head = answer.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    return {name: value for name, _, value in (line.partition(": ") for line in head)}
 
 
 async def test_a_request_sent_ahead_whose_framing_breaks_is_refused_in_its_turn() -> None:
@@ -117,9 +162,9 @@ async def test_a_body_that_comes_with_its_headers_does_not_count_as_one() -> Non
 async def test_trailers_without_end_are_not_kept() -> None:
     line = Line(tell)
     line.hear(b"PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: ", *[b"y" * 500] * 10)
-    await line.settle()
 
-    assert line.wire.is_closing()
+    assert (await line.settle()).startswith(b"HTTP/1.1 431 ")
+    assert line.wire.ended
 
 
 async def test_an_unread_body_is_not_read_on_until_the_handler_asks() -> None:
