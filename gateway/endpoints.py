@@ -41,6 +41,8 @@ Asked = Callable[[Wire, Principal], Awaitable[tuple[int, bytes]]]
 
 AskedOne = Callable[[Wire, Principal, str], Awaitable[tuple[int, bytes]]]
 
+READING = frozenset(("GET", "HEAD"))
+
 KEYS_STALE = {"keys_stale": "true"}
 """Property of calls with a key of which nothing has been heard for long."""
 
@@ -194,8 +196,8 @@ class App:
 
     async def _elsewhere(self, client: Client, headers: dict[bytes, bytes], wire: Wire) -> None:
         path = client.path
-        read = client.method in {"GET", "HEAD"}
-        if read and (local := self._public.get(path)):
+        if local := self._public.get(path):
+            _for_reading(client)
             await client.answer(*await local())
             return
         if await self._sign_in.answer(client, headers):
@@ -207,11 +209,12 @@ class App:
                 return
             raise
         self._sign_in.check_forgery(client, headers, principal)
-        if read and (asked := self._protected.get(path)):
+        if asked := self._protected.get(path):
+            _for_reading(client)
             await client.answer(*await asked(wire, principal))
             return
         for prefix, one in self._one_of.items():
-            if read and path.startswith(prefix):
+            if client.method in READING and path.startswith(prefix):
                 await client.answer(*await one(wire, principal, path[len(prefix) :]))
                 return
         check_path(principal, client.method, path)
@@ -219,6 +222,12 @@ class App:
         extra = [principal_header(principal)]
         cold = next(cold for root, cold in self._cold.items() if path == root or path.startswith(f"{root}/"))
         await cold.pass_on(asgi.scope(), asgi.receive, asgi.send, extra_headers=extra)
+
+
+def _for_reading(client: Client) -> None:
+    """Raise MethodNotAllowed unless the client only wants to read."""
+    if client.method not in READING:
+        raise MethodNotAllowed(f"{client.path} takes GET, not {client.method}")
 
 
 def _surface(client: Client, headers: dict[bytes, bytes]) -> Surface | None:

@@ -14,6 +14,7 @@ from telemetry.answers import ErrorAnswer, Refusal
 from telemetry.store.base import StoreAway, StoreError, TooExpensive
 
 RETRY_AFTER_S = "2"
+_CODES = {404: "unknown_url", 405: "method_not_allowed"}
 
 # As classes, or FastAPI would announce a 422 that is never given.
 ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorAnswer} for status in ("4XX", "5XX")}
@@ -37,7 +38,7 @@ def add_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> JSONResponse:
-        code = "unknown_url" if error.status_code == 404 else "http_error"
+        code = _CODES.get(error.status_code, "http_error")
         return error_answer(error.status_code, code, f"{request.method} {request.url.path}: {error.detail}")
 
     @app.exception_handler(StoreError)

@@ -139,6 +139,13 @@ def test_an_unknown_path_and_a_wrong_method_are_told_apart(house: Tidegate) -> N
     assert set(missing.json()["error"]) == {"message", "type", "param", "code"}
 
 
+@pytest.mark.parametrize("path", ["/health/live", "/api/routes", "/api/calls", "/metrics"])
+def test_what_can_only_be_read_says_so_to_other_methods(house: Tidegate, path: str) -> None:
+    reply = house.request("POST", path, b"{}", {})
+
+    assert (reply.status, reply.json()["error"]["code"]) == (405, "method_not_allowed")
+
+
 def test_models_lists_the_sandbox(house: Tidegate) -> None:
     listed = house.get("/v1/models").json()
 
