@@ -357,13 +357,15 @@ def _size(file: Path) -> int:
 
 
 def _ca_file(place: str, file: str) -> Row:
+    where = f"{place} or SSL_CERT_FILE" if place == "network.ca_file" else place
+    remedy = f"Name a readable file of PEM certificates in {where}."
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cafile=file)
     except ssl.SSLError:
-        return Row(place, "fail", f"{file} holds no certificate", "Name a file of PEM certificates.")
+        return Row(place, "fail", f"{file} holds no certificate", remedy)
     except OSError as error:
-        return Row(place, "fail", f"{file}: {error.strerror}", "Name a readable file of PEM certificates.")
+        return Row(place, "fail", f"{file}: {error.strerror}", remedy)
     return Row(place, "ok", f"{file}, {context.cert_store_stats()['x509']} certificates")
 
 

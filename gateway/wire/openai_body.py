@@ -27,6 +27,8 @@ _strings = msgspec.json.Decoder(str)
 _encode = msgspec.json.encode
 _ASKING = msgspec.Raw(b'{"include_usage":true}')
 
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+"""How gzip and zstd begin. Sources: RFC 1952, section 2.3.1; RFC 8878, section 3.1.1."""
 _LARGEST = 2**63 - 1
 """Of an integer on a row."""
 
@@ -60,6 +62,8 @@ def _wrong_type(error: msgspec.ValidationError) -> BadRequest:
 
 
 def _malformed(said: str, body: bytes) -> BadRequest:
+    if body.startswith(_COMPRESSED):
+        return BadRequest("The body is compressed: send it without a content-encoding.", code="invalid_json")
     found = _BYTE.match(said)
     what = found["what"] if found else said
     at = int(found["byte"]) if found and found["byte"] else len(body)

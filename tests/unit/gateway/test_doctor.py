@@ -304,6 +304,14 @@ def test_ca_files_are_loaded(tmp_path):
         ("providers.p.ca_file", "fail"),
         ("providers.q.ca_file", "fail"),
     ]
+    assert "providers.q.ca_file" in rows[-1].remedy
+
+
+def test_a_ca_file_that_is_none_is_told_with_the_variable_that_may_have_named_it(tmp_path):
+    (row,) = doctor.certificates(Settings(network=Network(ca_file=str(tmp_path / "absent.pem"))))
+
+    assert row.state == "fail"
+    assert "network.ca_file or SSL_CERT_FILE" in row.remedy
 
 
 def test_proxies_are_connected_to_and_their_passwords_kept():

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gzip
+
 import msgspec
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,6 +98,8 @@ def test_options_of_the_wrong_type_are_left_to_the_provider():
         (b'{"a": 1} 2', "trailing characters"),
         (b'{"a":' + b"[" * 100_000, "nested too deeply"),
         (b'{"\xff": 1}', "not UTF-8"),
+        (gzip.compress(b"{}"), "compressed: send it without a content-encoding"),
+        (zstandard.compress(b"{}"), "compressed: send it without a content-encoding"),
     ],
 )
 def test_bad_json_names_where(body, said):
