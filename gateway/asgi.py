@@ -354,7 +354,8 @@ class Client(msgspec.Struct, eq=False):
             lines.append(b"connection: Upgrade\r\nupgrade: websocket")
         lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
         first = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-        return first + self._connection.stamp() + b"\r\n".join(lines)
+        stamp = b"" if b"date" in names else self._connection.stamp()
+        return first + stamp + b"\r\n".join(lines)
 
     def _chunks(self) -> bool:
         """Choose how the client will know the end of a body of unknown length; True if by chunks."""

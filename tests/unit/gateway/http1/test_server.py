@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -289,6 +290,22 @@ async def test_the_head_of_an_answer_in_asgis_words_does_not_wait_for_its_body()
     assert before.startswith(b"HTTP/1.1 200")
     assert before.endswith(b"\r\n\r\n")
     assert bytes(line.wire.written) == before + b"4\r\nlate\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "dates"),
+    [([], [b"ours"]), ([(b"date", b"the provider's")], [b"the provider's"])],
+    ids=["ours", "the provider's"],
+)
+async def test_an_answer_has_one_date(said: list[tuple[bytes, bytes]], dates: list[bytes]) -> None:
+    async def answer(client: Client) -> None:
+        await client.answer(200, b"{}", said)
+
+    line = Line(answer)
+    line.state.default_headers = [(b"date", b"ours")]
+    line.hear(post("/", b""))
+
+    assert re.findall(rb"\r\ndate: (.*?)\r", await line.settle()) == dates
 
 
 async def test_a_body_over_the_limit_is_refused_also_when_it_came_at_once() -> None:
