@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from gateway.cli import app
+from telemetry.questions.filters import FILTERS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,3 +40,7 @@ def test_a_command_that_it_names_exists(named: str) -> None:
             break
         assert word in commands
         command = commands[word]
+
+
+def test_it_counts_the_filters_of_the_ledger() -> None:
+    assert f"by {len(FILTERS)} filters" in README
