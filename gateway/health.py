@@ -67,6 +67,8 @@ class Health:
         self._clock = clock
         self._unwell = unwell
         """Deployments of routes that are left alone, and why."""
+        self._behind = [Sink("store", ok=False), Sink("collector", ok=False)]
+        """What the telemetry process last said of what is behind it."""
 
     async def live(self) -> tuple[int, bytes]:
         """Say that the loop turns."""
@@ -113,12 +115,13 @@ class Health:
             with closing(await self._transport.open(outgoing, ASK, stream=False)) as answer:
                 report = msgspec.json.decode(await answer.read(), type=_Report)
         except (UpstreamFailed, msgspec.MsgspecError) as error:
-            return [Sink("telemetry", ok=False, detail={"error": str(error)})]
-        return [
-            Sink("telemetry", report.ok),
+            unknown = [Sink(sink.name, ok=False, last_success=sink.last_success) for sink in self._behind]
+            return [Sink("telemetry", ok=False, detail={"error": str(error)}), *unknown]
+        self._behind = [
             Sink("store", report.store.ok, report.store.last_success, report.store.detail),
             Sink("collector", report.collector.ok, report.collector.last_success, report.collector.detail),
         ]
+        return [Sink("telemetry", report.ok), *self._behind]
 
 
 class _Part(msgspec.Struct, frozen=True):

@@ -148,6 +148,25 @@ def test_without_a_process_behind_it_a_call_succeeds_as_quickly(
         assert house.await_calls(1, event_id=f"{role}-{number}-{turn}")[0]["status"] == "ok"
 
 
+def test_each_sink_has_its_last_success_also_while_nobody_can_be_asked_about_it(house: Tidegate) -> None:
+    def sinks() -> dict[str, Any]:
+        return {sink["name"]: sink for sink in house.get("/health/ready").json()["sinks"]}
+
+    assert call(house, "sandbox/echo", event="sunk").answered
+    eventually(lambda: sinks()["collector"].get("last_success"), what="the collector to be done")
+    known = sinks()
+    pid = house.pids("telemetry")[0]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        stopped = sinks()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    assert list(stopped) == list(known)
+    for name in ("store", "collector"):
+        assert (stopped[name]["ok"], stopped[name]["last_success"]) == (False, known[name]["last_success"])
+
+
 def test_a_worker_that_starts_while_nobody_behind_it_answers_serves_all_the_same(house: Tidegate) -> None:
     stopped = [house.pids(role)[0] for role in ("hub", "telemetry")]
     for pid in stopped:
