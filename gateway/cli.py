@@ -345,6 +345,8 @@ def _summary(settings: Settings, file: Path | None) -> Table:
     for name, route in settings.routes.items():
         models = ", then ".join(deployment.model for deployment in route.deployments)
         table.add_row(f"route {escape(name)}", escape(models))
+    for name, meant in config.misspelt(config.environment()).items():
+        table.add_row(f"ignored: {escape(name)}", f"nobody reads it. Did you mean {meant}?")
     return table
 
 

@@ -5,6 +5,7 @@ Later wins: defaults, proxy and CA variables, the file, `TIDEGATE_*` variables, 
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import ipaddress
 import os
@@ -63,9 +64,9 @@ AWS_CREDENTIAL = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOK
 """Used for Bedrock if it has no other key; the last may be missing."""
 
 OTHER_VARIABLES = ("TIDEGATE_CONFIG", "TIDEGATE_CONTAINER", "TIDEGATE_KEY", "TIDEGATE_MASTER_KEY")
+"""Read elsewhere: which file, whether in a container, the key of `tidegate calls`, `gateway.master_key`."""
 OWNER_VARIABLES = ("TIDEGATE_OWNER_EMAIL", "TIDEGATE_OWNER_PASSWORD")
 """Of the first user, who is made at the first start if both are set."""
-"""Read elsewhere: which file, whether in a container, the key of `tidegate calls`, `gateway.master_key`."""
 
 _NUMBERS = (("server", "port"), ("server", "workers"))
 
@@ -96,6 +97,17 @@ def find_vocabularies_in(folder: Path) -> None:
 def in_container(environ: Mapping[str, str]) -> bool:
     """Whether the image says that this is a container."""
     return environ.get("TIDEGATE_CONTAINER", "") not in ("", "0")
+
+
+def misspelt(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return each variable that begins like ours and is none, and what it was probably meant to be.
+
+    Not an error: Kubernetes gives pods variables of its own, named after services.
+    """
+    ours = [*VARIABLES, *OTHER_VARIABLES, *OWNER_VARIABLES]
+    strange = [name for name in environ if name.startswith("TIDEGATE_") and name not in ours]
+    close = {name: difflib.get_close_matches(name, ours, n=1, cutoff=0.85) for name in sorted(strange)}
+    return {name: found[0] for name, found in close.items() if found}
 
 
 def find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:

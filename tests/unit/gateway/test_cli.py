@@ -89,6 +89,16 @@ def test_check_without_a_file_says_what_the_defaults_amount_to(tidegate):
     assert "open mode" in out
 
 
+def test_check_names_a_variable_that_is_almost_one_of_ours(tidegate, monkeypatch):
+    monkeypatch.setenv("TIDEGATE_WROKERS", "2")
+    monkeypatch.setenv("TIDEGATE_SERVICE_HOST", "10.0.0.1")  # as Kubernetes does for a service of that name
+    code, out, _ = tidegate("check")
+
+    assert code == 0
+    assert re.search(r"ignored: TIDEGATE_WROKERS\s*│ nobody reads it. Did you mean TIDEGATE_WORKERS\?", out)
+    assert "SERVICE_HOST" not in out
+
+
 def test_check_summarises_providers_and_routes_without_their_keys(tidegate, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     Path("tidegate.yaml").write_text(
