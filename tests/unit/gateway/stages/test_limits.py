@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from gateway.errors import BadRequest, GatewayError, OverLimit, Unavailable
 from gateway.exchange import Exchange
@@ -30,13 +31,15 @@ class Counting(InProcess):
         self.told: list[tuple[Demand, int, int]] = []
         self.away = False
 
-    async def reserve(self, demand: Demand) -> Verdict:  # type: ignore[explicit-override]
+    @override
+    async def reserve(self, demand: Demand) -> Verdict:
         self.asked.append(demand)
         if self.away:
             raise AuthorityAway("it is gone")
         return await super().reserve(demand)
 
-    def settle(self, demand: Demand, second: int, tokens: int) -> None:  # type: ignore[explicit-override]
+    @override
+    def settle(self, demand: Demand, second: int, tokens: int) -> None:
         self.told.append((demand, second, tokens))
         super().settle(demand, second, tokens)
 
