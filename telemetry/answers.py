@@ -185,16 +185,23 @@ class Totals(BaseModel):
     cost_usd: str = "0.000000000"
 
 
+class Together(Totals):
+    """Sums of the calls of one event or thread."""
+
+    cancelled: int = 0
+    """Their client hung up before it had its answer."""
+
+
 class Group(Page):
     """The calls of one event or thread, oldest first."""
 
     id: str
-    totals: Totals
+    totals: Together
     first_at: str | None = None
     last_at: str | None = None
 
 
-class EventAnswer(Totals):
+class EventAnswer(Together):
     """An event as a list of them shows it; its sums are of all its calls."""
 
     event_id: str
@@ -275,5 +282,14 @@ def call_fields(row: Row) -> dict[str, Any]:
 
 def totals(row: Row) -> Totals:
     """Sums as they are told."""
-    known = {name: row[name] for name in Totals.model_fields if name in row}
-    return Totals(**{**known, "cost_usd": dollars(row["cost_nano_usd"])})
+    return Totals(**_sums(row, Totals))
+
+
+def together(row: Row) -> Together:
+    """Sums of the calls of one event or thread as they are told."""
+    return Together(**_sums(row, Together))
+
+
+def _sums(row: Row, kind: type[Totals]) -> Row:
+    known = {name: row[name] for name in kind.model_fields if name in row}
+    return {**known, "cost_usd": dollars(row["cost_nano_usd"])}

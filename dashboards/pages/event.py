@@ -69,6 +69,7 @@ def _totals(group: Group) -> None:
             ("Calls", Cell(count(sums.calls))),
             ("Failed", failed),
             ("Interrupted", Cell(count(sums.interrupted) if sums.interrupted else "", tone="warn")),
+            ("Cancelled", Cell(count(sums.cancelled) if sums.cancelled else "", tone="warn")),
             ("Tokens", Cell(f"{count(sums.input_tokens)} in, {count(sums.output_tokens)} out")),
             ("Cost", Cell(dollars(sums.cost_nano_usd) + without)),
         ]

@@ -101,7 +101,9 @@ def _row(event: EventAnswer) -> tuple[Cell, ...]:
 def _status(event: EventAnswer) -> Cell:
     bad = [f"{count(event.errors)} failed"] if event.errors else []
     cut = [f"{count(event.interrupted)} interrupted"] if event.interrupted else []
-    return Cell(", ".join(bad + cut) or "ok", tone="bad" if bad or cut else "good")
+    left = [f"{count(event.cancelled)} cancelled"] if event.cancelled else []
+    tone = "bad" if bad or cut else "warn" if left else "good"
+    return Cell(", ".join(bad + cut + left) or "ok", tone=tone)
 
 
 def _cost(event: EventAnswer) -> Cell:

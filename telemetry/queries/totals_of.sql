@@ -5,6 +5,7 @@ SELECT
     toInt64(countIf(isNull(spans.cost_nano_usd))) AS unpriced,
     toInt64(countIf(status = 'error')) AS errors,
     toInt64(countIf(status = 'interrupted')) AS interrupted,
+    toInt64(countIf(status = 'cancelled')) AS cancelled,
     toInt64(sum(spans.input_tokens)) AS input_tokens,
     toInt64(sum(spans.output_tokens)) AS output_tokens,
     toInt64(sum(ifNull(spans.cost_nano_usd, 0))) AS cost_nano_usd,

@@ -15,7 +15,7 @@ from telemetry.answers import (
     Refusal,
     call_fields,
     iso,
-    totals,
+    together,
 )
 from telemetry.questions.asker import Asker, Place, encoded, place_of
 from telemetry.questions.filters import Filters, Where, in_index
@@ -112,7 +112,7 @@ class CallQuestions(Asker):
             id=value,
             calls=[CallAnswer(**row) for row in page],
             next_cursor=encoded(last) if last else None,
-            totals=totals(sums),
+            totals=together(sums),
             first_at=iso(sums["first_us"]) if some else None,
             last_at=iso(sums["last_us"]) if some else None,
         )

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.fakes.browser import CHROMIUM, WAIT_MS, chromium, visit
+from tests.fakes.callers import posted, question, raw
 from tests.fakes.tidegate import PATIENCE_S, Tidegate, eventually
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here (Debian: chromium)")
@@ -121,6 +122,20 @@ def test_refresh_shows_what_happened_since_without_loading_the_page_anew(
 
         expect(page.get_by_label("Thread")).to_have_value("half a wo")
         assert page.evaluate("window.loaded")
+
+
+def test_an_event_whose_client_hung_up_is_not_called_ok(browser: Browser, house: Tidegate) -> None:
+    body = question("sandbox/pace-50", "x " * 40, stream=True)
+    with raw(house) as client:
+        client.sendall(posted(body, "x-tidegate-event-id: left"))
+        assert b"200 OK" in client.recv(65536)
+    house.await_calls(1, event_id="left")
+    with visit(browser, house.port) as seen:
+        page = seen.open("/?text=left")
+        expect(page.locator("tbody tr")).to_contain_text("1 cancelled")
+        page.get_by_role("link", name="left").click()
+        page.wait_for_url("**/events/left")
+        expect(page.locator(".tg-facts tr", has_text="Cancelled")).to_contain_text("1")
 
 
 def test_a_page_can_refresh_itself(browser: Browser, house: Tidegate) -> None:

@@ -58,6 +58,7 @@ def fill(store: Store, journal: Path) -> None:
     )
     writer.write(settled(200, how=failed, user_id="u2", event_id=STRANGE, model="other"))
     writer.write(Opened(call(300, user_id="u2", event_id="lost")))
+    writer.write(settled(310, how=outcome(status="cancelled"), user_id="u4", event_id="left"))
     body = b'{"messages":[{"role":"user","content":"hi"}]}'
     writer.write(
         Request(payload(400, body)),
@@ -117,8 +118,8 @@ def pages(client: TestClient, **parameters: str | int) -> list[int]:
 
 def test_pages_hold_every_call_once_newest_first(client: TestClient) -> None:
     everything = pages(client, limit=7)
-    assert len(everything) == len(set(everything)) == 34
-    assert everything[:3] == [400, 300, 200]
+    assert len(everything) == len(set(everything)) == 35
+    assert everything[:4] == [400, 310, 300, 200]
     assert pages(client, limit=1000) == everything
 
 
@@ -203,6 +204,13 @@ def test_an_interrupted_call_is_found_by_its_event(client: TestClient) -> None:
     assert one["status"] == "interrupted"
     assert (one["cost_nano_usd"], one["cost_lower_nano_usd"], one["cost_upper_nano_usd"]) == (None, 0, None)
     assert (event["totals"]["unpriced"], event["totals"]["interrupted"]) == (1, 1)
+
+
+def test_a_call_whose_client_left_is_counted_apart(client: TestClient) -> None:
+    (listed,) = [event for event in ask(client, "/api/events")["events"] if event["event_id"] == "left"]
+    for sums in (ask(client, "/api/events/left")["totals"], listed):
+        assert (sums["calls"], sums["errors"], sums["cancelled"]) == (1, 0, 1)
+    assert ask(client, "/api/events/e0")["totals"]["cancelled"] == 0
 
 
 def test_ids_that_fit_no_path_go_into_the_query(client: TestClient) -> None:
