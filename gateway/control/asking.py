@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from gateway.control.keys import Admin
 from gateway.control.openapi import Operation, Parameter
 from gateway.control.turning import Turning
-from gateway.control.words import CHOICES
 from gateway.errors import BadRequest, GatewayError
 from gateway.principal import Principal
 
@@ -67,8 +66,18 @@ def body(asked: Asked, shape: type[T]) -> T:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         field = re.search(r"`\$\.(\w+)|field `(\w+)`", str(error))
         param = (field[1] or field[2]) if field else ""
-        choices = f". There are: {', '.join(CHOICES[param])}" if param in CHOICES else ""
+        words = ", ".join(_words(get_type_hints(shape).get(param)))
+        choices = f". There are: {words}" if words else ""
         raise BadRequest(f"the body is not as this route takes it: {error}{choices}", param=param) from error
+
+
+def _words(kind: object) -> Iterator[str]:
+    """Return what may stand in a field that takes certain words only."""
+    if get_origin(kind) is Literal:
+        yield from (word for word in get_args(kind) if word)
+        return
+    for inner in get_args(kind):
+        yield from _words(inner)
 
 
 def turning(asked: Asked) -> Turning:

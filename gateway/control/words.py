@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from gateway.control.records import AuditLine, Key, Project, WhenStale
 from gateway.principal import Memory, Scope, Store
-from gateway.roles import ROLE_NAMES
 
 DAY_S = 24 * 3600
 
@@ -22,15 +20,6 @@ Scopes = Annotated[tuple[Scope, ...], Meta(min_length=1)]
 Hash = Annotated[str, Meta(max_length=64)]
 """The SHA-256 of a key as 64 hex digits, for one that was made elsewhere."""
 Moment = Annotated[datetime, Meta(tz=True)]
-
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "scopes": get_args(Scope),
-    "memory": get_args(Memory),
-    "store": get_args(Store),
-    "when_stale": get_args(WhenStale),
-    "roles": ROLE_NAMES,
-}
-"""What may stand in a field that takes certain words only."""
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
