@@ -27,6 +27,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     ids: list[str] = []
     scores: list[float] = []
     tokens: int = 0
+    profile_tokens: int = 0
     latency_us: int = 0
 
 
@@ -150,8 +151,12 @@ def _facts(call: Call) -> str:
 
 
 def _memories(memory: Memory) -> str:
-    named = ", ".join(f"{one} ({score:.2f})" for one, score in zip(memory.ids, memory.scores, strict=False))
-    return f"remembered in {duration(memory.latency_us)}, {memory.tokens} tokens: {named}"
+    named = ", ".join(
+        f"{one} ({f'{score:.2f}' if score else 'profile'})"
+        for one, score in zip(memory.ids, memory.scores, strict=False)
+    )
+    tokens = memory.tokens + memory.profile_tokens
+    return f"remembered in {duration(memory.latency_us)}, {tokens} tokens: {named}"
 
 
 def _attempt(number: int, attempt: Attempt) -> str:

@@ -193,13 +193,20 @@ def _memory(call: CallDetail) -> None:
                     ("Recall", Cell(memory.status, tone="good" if memory.status == "injected" else "")),
                     ("Switch", Cell(memory.switch)),
                     ("Added", Cell(f"{count(memory.tokens)} tokens" if memory.tokens else "")),
+                    (
+                        "Profile",
+                        Cell(f"{count(memory.profile_tokens)} tokens" if memory.profile_tokens else ""),
+                    ),
                     ("To message", Cell(str(memory.anchor + 1) if memory.anchor >= 0 else "")),
                     ("Waited", Cell(duration(memory.latency_us) if memory.latency_us else "")),
                 ]
             )
             if memory.ids:
                 pairs = zip(memory.ids, memory.scores, strict=False)
-                Table(_MEMORIES, [(Cell(one), Cell(f"{score:.3f}")) for one, score in pairs])
+                Table(
+                    _MEMORIES,
+                    [(Cell(one), Cell(f"{score:.3f}" if score else "profile")) for one, score in pairs],
+                )
         if memory.block:
             text(memory.block, "pre", "tg-body")
 

@@ -124,7 +124,7 @@ class MemoryStage:
         exchange.client.extra += (
             (b"x-tidegate-memory-status", status.encode()),
             (b"x-tidegate-memory-ids", ",".join(ids).encode()),
-            (b"x-tidegate-memory-tokens", b"%d" % found.tokens),
+            (b"x-tidegate-memory-tokens", b"%d" % (found.tokens + found.profile_tokens)),
             (b"x-tidegate-memory-latency-ms", b"%.1f" % (latency_us / 1000)),
         )
         if exchange.client.gone:

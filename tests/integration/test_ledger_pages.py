@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, expect
 from dashboards.lists import LISTS
 from telemetry.answers import dollars
 from telemetry.migrate import migrate
-from telemetry.records import Answer, Attempt, Cost, Frame, Opened, Request, Usage
+from telemetry.records import Answer, Attempt, Cost, Frame, Injection, Opened, Request, Usage
 from telemetry.store.base import Store
 from telemetry.store.server import open_server
 from telemetry.upkeep.messages import Order
@@ -57,6 +57,9 @@ RICH = Made(
         attempts=TRIES,
         provider="azure",
         service_tier="flex",
+        memory=Injection(
+            status="injected", ids=("m-1", "m-9"), scores=(0.9, 0.0), tokens=40, profile_tokens=30
+        ),
         cost=Cost(12_345, {"input_uncached": 12_345}, "azure/rare", "prices-1", cache_saved_nano_usd=777),
     ),
 )
@@ -279,6 +282,9 @@ def test_calls_are_sorted_and_turned_page_by_page(seen: Visit) -> None:
 
 def test_a_call_tells_how_it_was_translated_and_what_it_costs_after_all(seen: Visit) -> None:
     page = seen.open(f"/calls/{RICH.call.call_id}")
+    memory = page.locator("section", has=page.get_by_role("heading", name="Memory"))
+    for told in ("Profile 30 tokens", "m-1 0.900", "m-9 profile"):
+        expect(memory.get_by_role("row", name=told)).to_be_visible()
     tries = page.locator("section", has_text="Attempts").locator("tbody tr")
     expect(tries.first).to_contain_text("anthropic.messages")
     expect(tries.first).to_contain_text("seed, logit_bias")

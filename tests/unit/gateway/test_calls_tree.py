@@ -73,6 +73,20 @@ def test_an_unknown_cost_shows_its_reason_and_is_not_counted_as_nothing():
     assert text[-1].endswith("2 calls, 24 in, 60 out, $0.000315, 1 without a cost")
 
 
+def test_a_profile_counts_as_remembered_though_nobody_looked_for_it():
+    memory = {
+        "status": "injected",
+        "ids": ["m-1", "m-9"],
+        "scores": [0.9, 0.0],
+        "tokens": 40,
+        "profile_tokens": 30,
+    }
+
+    text = show({"memory": memory})
+
+    assert "70 tokens: m-1 (0.90), m-9 (profile)" in text[3]
+
+
 def test_a_free_call_costs_zero_and_not_unknown():
     assert "$0.00" in show({"cost_nano_usd": 0})[1]
 

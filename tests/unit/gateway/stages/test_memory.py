@@ -368,6 +368,7 @@ async def test_what_stood_in_earlier_calls_stands_there_again(link: LinkClient, 
     assert messages[0] == {"role": "system", "content": "- Ada"}
     assert [message["content"][1]["text"] for message in messages[1:]] == ["- old", "- new"]
     assert (call.memory.replayed, call.memory.profile_tokens, call.memory.anchor) == (1, 4, 1)
+    assert told(call)["tokens"] == "6"
     assert call.shown == ("m-3", "m-9")
 
 
