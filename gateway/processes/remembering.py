@@ -118,7 +118,7 @@ class Remembering:
             except MemoryFault as fault:
                 self._error, why = fault.code, str(fault)
             except (OSError, sqlite3.Error) as error:
-                self._error = type(error).__name__
+                self._error, why = type(error).__name__, str(error)
             except Exception as error:
                 # An engine's own exception: the hub goes on without a memory, and tries again.
                 logger.exception("memory_not_opened")

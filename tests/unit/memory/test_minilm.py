@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import importlib.util
 from pathlib import Path
 
@@ -71,3 +72,12 @@ def test_without_the_quantiser_the_model_runs_as_shipped(tmp_path, monkeypatch):
     model = load(tmp_path)
     assert "-f32-" in model.fingerprint
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_for_the_quantised_model_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(minilm, "_ROOM", 1 << 62)
+    with pytest.raises(OSError, match="No space left on device") as refused:
+        load(tmp_path / "models")
+    assert (refused.value.errno, refused.value.filename) == (errno.ENOSPC, str(tmp_path / "models"))
+    monkeypatch.undo()
+    assert "-q8-" in load(tmp_path / "models").fingerprint

@@ -191,6 +191,19 @@ async def test_with_its_ledger_away_calls_go_on_without_and_the_capture_comes_ag
         await parts.close()
 
 
+async def test_why_the_memory_does_not_open_is_in_the_log(
+    parts: Parts, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts.folder.write_text("no folder")
+
+    opening = spawn(parts.make().open(), name="opening")
+    await until(lambda: "memory_away" in caplog.messages)
+    opening.cancel()
+
+    (said,) = {record.__dict__["why"] for record in caplog.records if record.message == "memory_away"}
+    assert f"Not a directory: '{parts.folder}" in said
+
+
 async def test_a_ledger_that_is_damaged_keeps_nothing_locked_and_is_said(parts: Parts) -> None:
     parts.folder.mkdir()
     ledger = parts.folder / "memory.sqlite3"
