@@ -23,6 +23,7 @@ from gateway.clock import Clock
 from gateway.errors import Forbidden, GatewayError, MethodNotAllowed, Unauthenticated, Unavailable
 from gateway.link import CallFailed, LinkDown
 from gateway.principal import PERSON_ID, Principal
+from gateway.roles import opens
 from gateway.stages.auth import Auth, shown_key
 
 SIGN_IN = "/sign-in"
@@ -147,8 +148,13 @@ class SignIn:
         await client.answer(303, b"", [(b"location", _local(to)), _cookie(client, token)])
 
     def _shown(self, key: str) -> str:
-        """Return the cookie for a key that was shown; raise Unauthenticated."""
-        self._auth.identify({b"authorization": b"Bearer " + key.encode()})
+        """Return the cookie for a key that was shown; raise Unauthenticated, Forbidden."""
+        principal, _ = self._auth.identify({b"authorization": b"Bearer " + key.encode()})
+        if not opens(principal.scopes, "costs"):  # every page needs that, or more
+            raise Forbidden(
+                "this key opens no page: `tidegate keys create NAME --scope read` makes one that does",
+                code="scope_missing",
+            )
         said = f"{hashlib.sha256(key.encode()).hexdigest()}.{self._clock.now_us() // 1_000_000 + LASTS_S}"
         return f"{said}.{self._seal(said)}"
 

@@ -34,7 +34,7 @@ _SIGN_IN = """<form method="post" action="/sign-in">{to}
  placeholder="tg-..."></label>
 <button>Use the key</button></form>
 <p>Either shows the calls of a project and environment, for twelve hours. <code>tidegate users create</code> and
-<code>tidegate keys create</code> make them.</p>"""
+<code>tidegate keys create NAME --scope read</code> make them.</p>"""
 
 _ACCOUNT = """<p>{email}{name}: {role} of {project}, {environment}</p>
 <h2>Where to look</h2><form method="post" action="/account">{csrf}

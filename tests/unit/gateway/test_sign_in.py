@@ -18,6 +18,7 @@ from gateway.errors import Forbidden, MethodNotAllowed, Unauthenticated
 from gateway.key_pages import SINCE, Sealer
 from gateway.keyring import Keyring
 from gateway.link import CallFailed, LinkDown
+from gateway.principal import Scope
 from gateway.processes.own_secret import own_secret
 from gateway.settings import Key, Settings
 from gateway.sign_in import LASTS_S, Hub, SignIn
@@ -69,9 +70,15 @@ class NoHub:
 
 
 def sign_in(
-    clock: FixedClock | None = None, *, keys: bool = True, secret: bytes = b"s" * 32, hub: Hub | None = None
+    clock: FixedClock | None = None,
+    *,
+    keys: bool = True,
+    secret: bytes = b"s" * 32,
+    hub: Hub | None = None,
+    scopes: str = "call read",
 ) -> SignIn:
-    key = Key(name="ci", hash=hashlib.sha256(KEY.encode()).hexdigest(), project="p1")
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    key = Key(name="ci", hash=digest, project="p1", scopes=msgspec.convert(scopes.split(), tuple[Scope, ...]))
     auth = Auth(Settings(keys=(key,) if keys else ()), fingerprint_secret=b"secret")
     return SignIn(auth, clock or FixedClock(), secret=secret, silence_s=1, hub=hub or NoHub())
 
@@ -165,6 +172,17 @@ async def test_a_wrong_key_gets_the_form_again_and_no_cookie() -> None:
     assert "incorrect API key" in visitor.text
     assert "<script>" not in visitor.text
     assert "&quot;&gt;&lt;script&gt;" in visitor.text
+
+
+@pytest.mark.parametrize(
+    ("scopes", "status"), [("call memory", 403), ("view", 303), ("costs", 303), ("read", 303)]
+)
+async def test_a_key_that_opens_no_page_is_told_which_one_does(scopes: str, status: int) -> None:
+    visitor = await post(sign_in(scopes=scopes), f"key={KEY}".encode())
+
+    assert visitor.status == status
+    assert (b"set-cookie" in visitor.headers) == (status == 303)
+    assert ("this key opens no page" in visitor.text) == (status == 403)
 
 
 @pytest.mark.parametrize(
