@@ -93,6 +93,12 @@ class Admin:
         if self._caller is None:
             self._house = self._locate(file, data_dir)
 
+    def is_open(self) -> bool:
+        """Say whether the house on this host has no key yet: the first one closes it. Raises NoAnswer."""
+        if self._house is None or self._house[0].keys:
+            return False
+        return not self.ask("GET", "/api/keys?limit=1", KeyPage).keys
+
     def ask(self, method: str, path: str, kind: type[T], body: object | None = None) -> T:
         """Return the answer, or end with what the API complains of. Raises NoAnswer."""
         reply = self._reply(method, path, body)
@@ -177,7 +183,10 @@ def _add_making(app: typer.Typer, admin: Admin) -> None:
         given = _given(owner, team, scope, model, user, surface, memory, store, when_stale, expires)
         place = {"name": name, "project": project, "environment": environment, "hash": hashed}
         body = {field: value for field, value in {**place, **given}.items() if value is not None}
+        closes = admin.is_open()
         _print_issued(admin.ask("POST", "/api/keys", IssuedKey, body))
+        if closes:
+            print("It is the first: calls and pages that come without a key are refused from now on.")  # noqa: T201
 
 
 def _add_showing(app: typer.Typer, admin: Admin) -> None:

@@ -286,7 +286,7 @@ class Worker:
         self._splice = splice_to(places.telemetry, self._allow)
         self._connections: type[Connection] = connection_class(
             max_header_bytes=settings.server.max_header_kb * KB,
-            render=surfaces.DEFAULT.error,
+            render=self._refuse,
             upgrades=surfaces.is_socket,
         )
 
@@ -377,6 +377,11 @@ class Worker:
         if wire is not surfaces.DEFAULT:
             return 200, anthropic_models.model_list(entry.id for entry in listed)
         return 200, model_list(Model(id=entry.id, owned_by=entry.owned_by) for entry in listed)
+
+    def _refuse(self, error: GatewayError) -> bytes:
+        """Count what was not even a request; return what is said to it."""
+        self._metrics.refuse(error.code)
+        return surfaces.DEFAULT.error(error)
 
     async def _one_model(self, wire: Wire, principal: Principal, name: str) -> tuple[int, bytes]:
         for entry in self._listed(principal):

@@ -169,6 +169,20 @@ def test_the_command_line_does_the_same(
     )
 
 
+def test_the_first_key_on_a_host_says_that_it_closes_the_house(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = []
+    for name in ("ci", "robot"):
+        monkeypatch.setattr(sys, "argv", ["tidegate", "keys", "--data-dir", str(tmp_path), "create", name])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert not ended.value.code
+        said.append("without a key are refused from now on" in capsys.readouterr().out)
+
+    assert said == [True, False]
+
+
 def test_what_a_file_declares_holds_at_every_worker_and_what_it_drops_no_more(
     house: Tidegate, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
