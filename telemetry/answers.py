@@ -206,7 +206,7 @@ class EventAnswer(Together):
 
     event_id: str
     models: list[str]
-    """At most five, as `user_ids`."""
+    """At most six, as `user_ids`."""
     user_ids: list[str]
     first_at: str
     last_at: str

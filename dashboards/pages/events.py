@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
 from fastapi import Request
@@ -20,6 +20,8 @@ from telemetry.questions import EventFilters
 from telemetry.words import dollars, duration
 
 _LIMIT = 50
+_SHOWN = 5
+"""Users or models of an event; the ledger names one more, if there are."""
 _COLUMNS = (
     Column("at", "Last call"),
     Column("event", "Event"),
@@ -80,9 +82,13 @@ def _filters(here: Address) -> EventFilters:
     )
 
 
+def some(names: Sequence[str]) -> str:
+    """Return the first of these names, and say if there are more."""
+    return ", ".join([*names[:_SHOWN], "…"] if len(names) > _SHOWN else names)
+
+
 def _row(event: EventAnswer) -> tuple[Cell, ...]:
-    users = ", ".join(event.user_ids)
-    models = ", ".join(event.models)
+    users, models = some(event.user_ids), some(event.models)
     return (
         Cell(at=event.last_at),
         Cell(event.event_id, href=address("events", event.event_id), hint=event.event_id, tone="code"),

@@ -10,8 +10,8 @@ SELECT
     toInt64(sum(spans.input_tokens)) AS input_tokens,
     toInt64(sum(spans.output_tokens)) AS output_tokens,
     toInt64(sum(ifNull(spans.cost_nano_usd, 0))) AS cost_nano_usd,
-    arraySort(groupUniqArray(5)(toString(spans.model))) AS models,
-    arraySort(arrayFilter(one -> one != '', groupUniqArray(5)(spans.user_id))) AS user_ids,
+    arraySort(groupUniqArray(6)(toString(spans.model))) AS models,
+    arraySort(groupUniqArrayIf(6)(spans.user_id, spans.user_id != '')) AS user_ids,
     toUnixTimestamp64Micro(min(spans.started_at)) AS first_us,
     toInt64(max(toUnixTimestamp64Micro(spans.started_at) + toInt64(spans.total_us))) - first_us AS total_us
 FROM {{calls}}

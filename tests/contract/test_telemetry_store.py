@@ -203,7 +203,8 @@ def test_how_memory_does_is_told_by_the_steps_of_the_pipeline(store: Store) -> N
     hows = [
         outcome(memory=found, finish_reason="length", attempts=(full, there)),
         outcome(
-            memory=Injection(status="replayed", replayed=2, latency_us=5000), attempts=(full, full, there)
+            memory=Injection(status="replayed", replayed=2, profile_tokens=5, latency_us=5000),
+            attempts=(full, full, there),
         ),
         outcome(memory=Injection(status="empty", latency_us=5000)),
         outcome(memory=Injection(status="timeout", latency_us=5000), cost=Cost(reason="no_usage")),
@@ -228,9 +229,9 @@ def test_how_memory_does_is_told_by_the_steps_of_the_pipeline(store: Store) -> N
     retrieval = told.retrieval
     assert (retrieval.recalls, retrieval.injected, retrieval.replayed, retrieval.abstained) == (4, 1, 1, 1)
     assert (retrieval.timeouts, retrieval.errors, retrieval.skipped, retrieval.hit_rate) == (1, 0, 1, 0.25)
-    assert (retrieval.tokens, retrieval.memories, retrieval.best_score) == (5, 2, 0.9)
+    assert (retrieval.tokens, retrieval.memories, retrieval.best_score) == (10, 2, 0.9)
     assert retrieval.latency_us.p95 == 5000
-    assert retrieval.cost_nano_usd == 6000, "half of the input, so half of what that cost"
+    assert retrieval.cost_nano_usd == 12_000, "half of the input of two calls, so half of what that cost"
     without, having = told.synthesis
     assert (without.with_memory, without.answers, without.priced) == (False, 3, 2)
     assert (having.with_memory, having.answers, having.truncation_rate) == (True, 2, 0.5)

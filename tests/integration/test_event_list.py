@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from dashboards.pages.events import some
 from telemetry.collector import Pipe
 from telemetry.delivery import StoreConsumer
 from telemetry.follower import Follower
@@ -42,6 +43,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         writer.write(settled(50, started_at_us=BASE_US - 40 * 24 * HOUR_US, event_id="old", user_id="u4"))
         body = b'{"messages":[{"role":"user","content":"where is the harbour"}]}'
         writer.write(Request(payload(60, body)), settled(60, event_id="asked", user_id="u5"))
+        for number in range(70, 79):
+            user = f"u{number}" if number < 78 else ""
+            writer.write(settled(number, event_id="crowd", project="p4", user_id=user, model=f"m{number}"))
         writer.die()
         follower = Follower("store", journal, now_us=now_us)
         consumer = StoreConsumer(store, journal / "dead", origin="here", now_us=now_us)
@@ -104,6 +108,16 @@ def test_an_event_is_summed_up_whole_whichever_of_its_calls_matched(store: Store
     assert bad.total_us == 1000 + 250_000
 
 
+def test_of_many_users_and_models_six_are_named_and_five_shown(store: Store) -> None:
+    scope = Scope(project="p4", environment="prod")
+    (crowd,) = Questions(store).events(scope, ALL_CALLS, limit=5, cursor="", now_us=now_us()).events
+
+    assert (len(crowd.user_ids), len(crowd.models)) == (6, 6)
+    assert set(crowd.user_ids) <= {f"u{number}" for number in range(70, 78)}
+    assert some(crowd.user_ids) == ", ".join([*crowd.user_ids[:5], "…"])
+    assert some(crowd.user_ids[:5]) == ", ".join(crowd.user_ids[:5])
+
+
 def test_a_project_sees_neither_the_events_nor_the_sums_of_another(store: Store) -> None:
     (e00,) = Questions(store).events(P1, EventFilters(text="e00"), limit=5, cursor="", now_us=now_us()).events
 
@@ -111,4 +125,4 @@ def test_a_project_sees_neither_the_events_nor_the_sums_of_another(store: Store)
     assert (e00.calls, e00.user_ids) == (2, ["u1"])
     assert ids(store, Scope(project="p3", environment="prod")) == []
     assert ids(store, Scope(project="p1", environment="test")) == []
-    assert set(ids(store, EVERYONE)) == set(ALL)
+    assert set(ids(store, EVERYONE)) == {*ALL, "crowd"}
