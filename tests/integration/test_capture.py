@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
+from tests.fakes.contents import holding
 from tests.fakes.provider import Provider
 from tests.fakes.remembered import Embeddings, Remembering
 from tests.fakes.tidegate import eventually
@@ -102,14 +103,9 @@ def test_a_secret_reaches_no_file_of_the_memory(house: Remembering) -> None:
     house.await_capture()
 
     assert len(house.memories(user_id="careless")) == 2
-    assert holding(house, "kumquat")
-    assert holding(house, "medlar")
-    assert holding(house, SECRET) == []
-
-
-def holding(house: Remembering, word: str) -> list[str]:
-    files = [path for path in (house.data / "memory").rglob("*") if path.is_file()]
-    return [path.name for path in files if word.encode() in path.read_bytes()]
+    assert holding(house.data / "memory", b"kumquat")
+    assert holding(house.data / "memory", b"medlar")
+    assert holding(house.data / "memory", SECRET.encode()) == []
 
 
 def test_while_the_embedder_is_away_calls_go_on_and_what_they_said_is_found_later(

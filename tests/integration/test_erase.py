@@ -16,6 +16,7 @@ from typing_extensions import override
 from gateway.config import hash_key
 from telemetry.store.base import Store
 from telemetry.store.embedded import open_folder
+from tests.fakes.contents import contents
 from tests.fakes.ledger import SegmentWriter, whole
 from tests.fakes.memory_reading import op, ops
 from tests.fakes.provider import Provider, Received, Script, chat
@@ -66,11 +67,8 @@ def exchange(text: str) -> list[dict[str, str]]:
 
 def holding(folder: Path) -> list[Path]:
     """Return the files in which a word of the user stands; a name that calls came with is none."""
-    return [
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and CANARY.encode() in path.read_bytes().replace(USER.encode(), b"")
-    ]
+    found = contents(folder).items()
+    return [path for path, said in found if CANARY.encode() in said.replace(USER.encode(), b"")]
 
 
 class Reader(Embeddings):

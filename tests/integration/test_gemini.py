@@ -15,6 +15,7 @@ from google import genai
 from google.genai import errors, types
 
 from tests.fakes import gemini as fake
+from tests.fakes.contents import contents, holding
 from tests.fakes.provider import Provider, Received, Script
 from tests.fakes.tidegate import Reply, Tidegate, eventually
 
@@ -411,6 +412,5 @@ def test_a_key_in_the_query_is_used_and_goes_nowhere_else(tmp_path: Path, upstre
     assert call["key_id"].startswith("fp-")
     assert not any(secret in request.path for request in upstream.requests)
     assert secret not in log
-    stored = [file.read_bytes() for file in (tmp_path / "data").rglob("*") if file.is_file()]
-    assert stored
-    assert not any(secret.encode() in data for data in stored)
+    assert contents(tmp_path / "data")
+    assert holding(tmp_path / "data", secret.encode()) == []

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import http.client
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
+from tests.fakes.contents import holding
 from tests.fakes.provider import Provider, Received, Script
 from tests.fakes.sdks import Chat, Generate, Messages, Responses, Sdk
 from tests.fakes.tidegate import Reply, Tidegate, eventually
@@ -287,11 +287,6 @@ def test_no_tenant_is_ever_given_what_another_one_asked(place: Place) -> None:
     ask_until_kept(place.house, canary, **one)
     for other in ({"authorization": "Bearer sk-tenant-two"}, {"x_tidegate_environment": "elsewhere"}):
         assert ask(place.house, canary, **{**one, **other}).headers["x-tidegate-cache"] == "miss"
-
-
-def holding(folder: Path, words: bytes) -> list[str]:
-    """Return the files below a folder in which the words stand."""
-    return [path.name for path in folder.rglob("*") if path.is_file() and words in path.read_bytes()]
 
 
 def test_words_of_a_sealed_project_lie_nowhere_and_are_read_all_the_same(place: Place) -> None:

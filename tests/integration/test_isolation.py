@@ -12,7 +12,6 @@ import re
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple, get_args
 from urllib.parse import quote, urlencode
 
@@ -25,6 +24,7 @@ from gateway.roles import ROLES, Role, opens, session_scopes
 from gateway.route_rules import needs
 from gateway.surfaces import KEPT
 from tests.fakes.admin import administer, issue, say
+from tests.fakes.contents import contents, holding
 from tests.fakes.described import requests
 from tests.fakes.every_route import Route, every_route, filled
 from tests.fakes.provider import Provider, openai
@@ -370,25 +370,17 @@ def test_a_key_that_was_set_for_a_provider_is_used_at_once_and_told_nobody(town:
         ),
         what="the credential to be forgotten",
     )
-    contents = {path: _content(path) for path in town.house.folder.rglob("*") if path.is_file()}
-    assert [path.name for path, said in contents.items() if canary.encode() in said] == []
+    assert holding(town.house.folder, canary.encode()) == []
 
 
 def test_no_password_token_or_argon_is_in_any_file_or_log(town: Town) -> None:
     tokens = [who.headers["cookie"].partition("=")[2] for who in town.people if "cookie" in who.headers]
-    contents = {path: _content(path) for path in town.house.folder.rglob("*") if path.is_file()}
+    found = contents(town.house.folder)
 
-    assert len(contents) > 5
+    assert len(found) > 5
     for secret in (PASSWORD, *tokens):
-        assert [path.name for path, said in contents.items() if secret.encode() in said] == []
+        assert [path.name for path, said in found.items() if secret.encode() in said] == []
     assert "$argon2" not in town.house.log()
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:  # merged into another meanwhile
-        return b""
 
 
 def test_every_role_is_tried() -> None:

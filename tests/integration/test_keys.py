@@ -14,6 +14,7 @@ from gateway.control.postgres import Postgres as PostgresDatabase
 from gateway.control.records import Act
 from gateway.control.sql_store import SqlStore
 from tests.fakes.admin import administer, code, issue, last_seen, say
+from tests.fakes.contents import contents
 from tests.fakes.late_hub import SIGN
 from tests.fakes.postgres import Postgres
 from tests.fakes.tidegate import Tidegate, eventually
@@ -306,20 +307,13 @@ def test_no_secret_is_in_any_file_or_log(house: Tidegate) -> None:
     house.await_calls(ENOUGH + 3, bearer)
 
     assert all(one.encode() not in body for one in secrets for body in answers)
-    contents = {path: _content(path) for path in house.folder.rglob("*") if path.is_file()}
-    assert {"control.sqlite", "keys.sealed", "house.log"} <= {path.name for path in contents}
+    found = contents(house.folder)
+    assert {"control.sqlite", "keys.sealed", "house.log"} <= {path.name for path in found}
     assert [
-        (path.name, one[:6]) for path, said in contents.items() for one in secrets if one.encode() in said
+        (path.name, one[:6]) for path, said in found.items() for one in secrets if one.encode() in said
     ] == []
     for name in ("control.sqlite", "keys.sealed", "secrets/keys"):
         assert (house.data / name).stat().st_mode & 0o077 == 0
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:  # merged into another meanwhile
-        return b""
 
 
 def test_hosts_that_share_a_database_share_keys_and_outlive_it(

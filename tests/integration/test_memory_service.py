@@ -13,6 +13,7 @@ import pytest
 from gateway.config import hash_key
 from gateway.processes.unix_http import UnixConnection
 from telemetry.records import Payload
+from tests.fakes.contents import holding
 from tests.fakes.provider import Provider
 from tests.fakes.remembered import Embeddings, Remembering, who
 from tests.fakes.tidegate import eventually
@@ -213,12 +214,9 @@ def test_words_of_a_sealed_project_are_recalled_and_lie_nowhere(house: Rememberi
     assert CANARY in shown["memory"]["block"]
     house.await_capture()
 
-    def holding(words: bytes) -> list[str]:
-        return [path.name for path in house.data.rglob("*") if path.is_file() and words in path.read_bytes()]
-
-    assert holding(b"Zanzibar") == holding(b"the cat of alice at mine") == []
-    assert "memory.sqlite3" in " ".join(holding(b"the cat of alice at theirs"))
-    assert holding(b"sealed:1:")
+    assert holding(house.data, b"Zanzibar") == holding(house.data, b"the cat of alice at mine") == []
+    assert "memory.sqlite3" in " ".join(holding(house.data, b"the cat of alice at theirs"))
+    assert holding(house.data, b"sealed:1:")
 
 
 def test_without_a_hub_the_api_says_so_and_calls_go_on(house: Remembering) -> None:

@@ -20,6 +20,7 @@ from memory.scope import Scope
 from memory.service import AsyncMemory
 from memory.sparse import terms
 from memory.store.edge import EdgeIndexes
+from tests.fakes.contents import holding
 from tests.fakes.memory_child import THREADS, scope_of, turn
 from tests.fakes.memory_parts import said, settled
 
@@ -72,15 +73,15 @@ async def test_no_store_keeps_a_word_of_what_was_erased(tmp_path):
     await memory.update(one["id"], f"I left {canary}", user_id="alice")
     await memory.add(f"I live in {other}", user_id="bob")
     await settled(memory)
-    assert holding(tmp_path, canary)
+    assert holding(tmp_path, canary.encode())
     assert await memory.delete_all(user_id="alice") == 3
     await settled(memory)
-    assert holding(tmp_path, canary) == []
-    assert holding(tmp_path, other)
+    assert holding(tmp_path, canary.encode()) == []
+    assert holding(tmp_path, other.encode())
     again = await memory.capture([said(f"I live in {canary}", "hello", call_id="c2", scope=scope)])
     assert again.added == ()
     await memory.close()
-    assert holding(tmp_path, canary) == []
+    assert holding(tmp_path, canary.encode()) == []
 
 
 def test_no_store_keeps_a_word_of_operations_that_were_erased(tmp_path):
@@ -104,17 +105,13 @@ def test_no_store_keeps_a_word_of_operations_that_were_erased(tmp_path):
     ]
     engine.apply(scope, told, f"batch {canary}"[:5])
     (one,) = engine.ledger.page(scope, limit=5)
-    assert holding(tmp_path, canary)
+    assert holding(tmp_path, canary.encode())
     assert engine.update(scope, one.id, f"The {canary} is back")
     assert engine.delete_all(scope) == 2
     engine.apply(scope, told, "again")
     assert engine.ledger.page(scope, limit=5) == []
     engine.close()
-    assert holding(tmp_path, canary) == []
-
-
-def holding(folder: Path, word: str) -> list[str]:
-    return [path.name for path in folder.rglob("*") if path.is_file() and word.encode() in path.read_bytes()]
+    assert holding(tmp_path, canary.encode()) == []
 
 
 def test_after_kills_each_turn_is_one_memory_and_one_point(tmp_path):
