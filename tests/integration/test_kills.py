@@ -80,7 +80,7 @@ def check(rows: list[dict[str, Any]], callers: Callers, provider: Provider, stor
 
 
 def test_whoever_is_killed_every_answered_call_is_in_the_ledger_once(tmp_path: Path) -> None:
-    run_storm(tmp_path, list(VICTIMS), seed=20261121)
+    run_storm(tmp_path, [*VICTIMS, *["telemetry"] * 2], seed=20261121)
 
 
 @pytest.mark.chaos
