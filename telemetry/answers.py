@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from pydantic import BaseModel
@@ -192,6 +192,9 @@ class Together(Totals):
     """Their client hung up before it had its answer."""
 
 
+S = TypeVar("S", bound=Totals)
+
+
 class Group(Page):
     """The calls of one event or thread, oldest first."""
 
@@ -280,16 +283,7 @@ def call_fields(row: Row) -> dict[str, Any]:
     }
 
 
-def totals(row: Row) -> Totals:
+def totals(row: Row, kind: type[S]) -> S:
     """Sums as they are told."""
-    return Totals(**_sums(row, Totals))
-
-
-def together(row: Row) -> Together:
-    """Sums of the calls of one event or thread as they are told."""
-    return Together(**_sums(row, Together))
-
-
-def _sums(row: Row, kind: type[Totals]) -> Row:
     known = {name: row[name] for name in kind.model_fields if name in row}
-    return {**known, "cost_usd": dollars(row["cost_nano_usd"])}
+    return kind(**{**known, "cost_usd": dollars(row["cost_nano_usd"])})

@@ -13,9 +13,10 @@ from telemetry.answers import (
     Page,
     PayloadAnswer,
     Refusal,
+    Together,
     call_fields,
     iso,
-    together,
+    totals,
 )
 from telemetry.questions.asker import Asker, Place, encoded, place_of
 from telemetry.questions.filters import Filters, Where, in_index
@@ -112,7 +113,7 @@ class CallQuestions(Asker):
             id=value,
             calls=[CallAnswer(**row) for row in page],
             next_cursor=encoded(last) if last else None,
-            totals=together(sums),
+            totals=totals(sums, Together),
             first_at=iso(sums["first_us"]) if some else None,
             last_at=iso(sums["last_us"]) if some else None,
         )

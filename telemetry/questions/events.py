@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from telemetry.answers import EventAnswer, Events, Refusal, iso, together
+from telemetry.answers import EventAnswer, Events, Refusal, Together, iso, totals
 from telemetry.questions.asker import Place, encoded, place_of
 from telemetry.questions.calls import CallQuestions
 from telemetry.questions.scope import DAY_US, END_OF_TIME_US, HOUR_US, Scope
@@ -73,7 +73,7 @@ class EventQuestions(CallQuestions):
 
 def _event(row: Row, sums: Row, preview: str) -> EventAnswer:
     return EventAnswer(
-        **together(sums).model_dump(),
+        **totals(sums, Together).model_dump(),
         event_id=row["event_id"],
         models=list(sums["models"]),
         user_ids=list(sums["user_ids"]),

@@ -41,7 +41,7 @@ class UserQuestions(Asker):
             to_day=days[1],
             group_by=list(group_by),
             rows=[_cost_row(row) for row in rows],
-            total=totals(sums),
+            total=totals(sums, Totals),
         )
 
 
