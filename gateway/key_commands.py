@@ -184,9 +184,7 @@ def _add_making(app: typer.Typer, admin: Admin) -> None:
         place = {"name": name, "project": project, "environment": environment, "hash": hashed}
         body = {field: value for field, value in {**place, **given}.items() if value is not None}
         closes = admin.is_open()
-        _print_issued(admin.ask("POST", "/api/keys", IssuedKey, body))
-        if closes:
-            print("It is the first: calls and pages that come without a key are refused from now on.")  # noqa: T201
+        _print_issued(admin.ask("POST", "/api/keys", IssuedKey, body), closes=closes)
 
 
 def _add_showing(app: typer.Typer, admin: Admin) -> None:
@@ -335,13 +333,15 @@ def _path(key_id: str) -> str:
     return f"/api/keys/{quote(key_id, safe='')}"
 
 
-def _print_issued(key: IssuedKey) -> None:
+def _print_issued(key: IssuedKey, *, closes: bool = False) -> None:
     kept = "Keep it: it is not shown again. " if key.key else ""
     lines = [key.key, ""] if key.key else []
     lines.append(f"{kept}Its id is {key.id}, its name {key.name}.")
     lines += [
         f"The former secret {former.prefix}... counts until {when(former.until)}." for former in key.former
     ]
+    if closes:
+        lines.append("It is the first: calls and pages that come without a key are refused from now on.")
     print("\n".join(lines))  # noqa: T201 - what was asked for
 
 
