@@ -32,7 +32,15 @@ from gateway.prices.table import PriceTable
 from gateway.processes.books import PriceBooks
 from gateway.processes.capture import capture_feed, reading_of
 from gateway.processes.forgetters import forgetters
-from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
+from gateway.processes.lifeline import (
+    Seat,
+    die_with_parent,
+    leave,
+    listener,
+    read_settings,
+    say_ready,
+    take_seat,
+)
 from gateway.processes.log import log_to_stderr
 from gateway.processes.own_seals import seals_of
 from gateway.processes.serving import http_config, serve
@@ -70,6 +78,8 @@ NICE = 10
 GRACE_S = 4.5
 """From SIGTERM to the end, at most."""
 
+_OPENING_S = 5.0
+"""How long whoever asks right after the start waits for the ledger, rather than being told to come again."""
 _AGAIN_S = (1.0, 2.0, 5.0, 10.0)
 _PING_S = 5.0
 _AUDIT_S = 60.0
@@ -106,7 +116,7 @@ def main(seat: Seat) -> int:
     logs.close()
     if not ledger.close():
         logger.warning("collector_did_not_stop")
-        os._exit(0)  # a kill is safe at any moment; waiting for the insert is not worth it
+        return 0  # a kill is safe at any moment; waiting for the insert is not worth it
     return 1 if ledger.broken else 0
 
 
@@ -119,6 +129,7 @@ async def _live(seat: Seat, ledger: Ledger, intake: Intake, settings: Settings) 
         logs_api.router(ledger.store, now_us=SystemClock().now_us),
     )
     config = http_config(app, drain_s=DRAIN_S, behind_worker=True, ws="auto", lifespan="on")
+    await asyncio.to_thread(ledger.await_opening, _OPENING_S)
     await serve(config, [listener(seat.listen_fd)], on_ready=lambda: say_ready(seat))
 
 
@@ -165,6 +176,7 @@ class Ledger:
         self._capture = Collector(self._beside, now_us=clock.now_us, monotonic_ns=clock.monotonic_ns)
         self._store: Store | None = None
         self._error = "opening"
+        self._tried = threading.Event()
         self._seen_us = 0
         self._audit: dict[str, int] = {}
         self.broken = False
@@ -174,6 +186,10 @@ class Ledger:
         """Begin to open the store; calls are kept in the journal until it is there."""
         self._capture.start()
         self._thread.start()
+
+    def await_opening(self, patience_s: float) -> None:
+        """Return once the store is open or could not be opened at the first try, or after so long."""
+        self._tried.wait(patience_s)
 
     def store(self) -> Store | None:
         """Return the store as readers see it, None while it is being opened."""
@@ -285,6 +301,7 @@ class Ledger:
         )
         self._collector.start()
         self._store, self._keeper = store, keeper
+        self._tried.set()
         logger.info("ledger_open", extra={"kind": store.state().kind, "clustered": clickhouse.clustered})
         self._upkeep(keeper.repair, "repair_failed")
         self._watch(store, self._collector, keeper, origin)
@@ -299,6 +316,7 @@ class Ledger:
                 label = error.label if isinstance(error, StoreError) else type(error).__name__
                 self._error = str(error) if isinstance(error, MigrationError) else label
                 wait_s = _AGAIN_S[min(tries, len(_AGAIN_S) - 1)]
+                self._tried.set()
                 logger.warning("ledger_away", extra={"error": self._error, "wait_s": wait_s})
             tries += 1
             self._stop.wait(wait_s)
@@ -438,4 +456,4 @@ def _iso(moment_us: int) -> str | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(take_seat(sys.argv)))
+    leave(main(take_seat(sys.argv)))

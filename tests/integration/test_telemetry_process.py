@@ -139,6 +139,10 @@ def test_calls_written_before_and_after_it_starts_are_found(house: House) -> Non
     assert house.process.returncode == 0
 
 
+def test_whoever_asks_at_once_waits_until_the_ledger_is_open(house: House) -> None:
+    assert house.get("/api/calls") == (200, {"calls": [], "next_cursor": None})
+
+
 def test_it_answers_while_the_ledger_is_away_and_catches_up_when_it_is_there(
     folder: Path, run: Path, tmp_path: Path
 ) -> None:
