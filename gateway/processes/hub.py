@@ -22,7 +22,15 @@ from gateway.processes.answer_store import AnswerStore
 from gateway.processes.budgets import HubBudgets
 from gateway.processes.control import Control
 from gateway.processes.house_model import HouseModel
-from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
+from gateway.processes.lifeline import (
+    Seat,
+    die_with_parent,
+    leave,
+    listener,
+    read_settings,
+    say_ready,
+    take_seat,
+)
 from gateway.processes.log import log_to_stderr
 from gateway.processes.own_seals import seals_of
 from gateway.processes.own_secret import own_secret
@@ -237,4 +245,4 @@ def main(seat: Seat) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(take_seat(sys.argv)))
+    leave(main(take_seat(sys.argv)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 import msgspec
 
@@ -117,6 +118,14 @@ def say_ready(seat: Seat) -> None:
         with contextlib.suppress(OSError):  # nobody listens any more: then nobody needs to know
             os.write(seat.ready_fd, b"1")
             os.close(seat.ready_fd)
+
+
+def leave(code: int) -> NoReturn:
+    """End this process now that all it held is closed: taking its interpreter apart costs up to 0.2 s of CPU."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def listener(fd: int) -> socket.socket:

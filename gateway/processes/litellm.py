@@ -15,7 +15,15 @@ import litellm
 import uvloop
 
 from gateway.config import environment
-from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
+from gateway.processes.lifeline import (
+    Seat,
+    die_with_parent,
+    leave,
+    listener,
+    read_settings,
+    say_ready,
+    take_seat,
+)
 from gateway.processes.litellm_app import LitellmApp
 from gateway.processes.litellm_variables import secrets
 from gateway.processes.log import log_to_stderr
@@ -48,4 +56,4 @@ def main(seat: Seat) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(take_seat(sys.argv)))
+    leave(main(take_seat(sys.argv)))

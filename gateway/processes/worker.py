@@ -44,7 +44,15 @@ from gateway.prices.ceiling import ceiling
 from gateway.prices.cost import price
 from gateway.prices.table import PriceTable
 from gateway.principal import Principal
-from gateway.processes.lifeline import Seat, die_with_parent, listener, read_settings, say_ready, take_seat
+from gateway.processes.lifeline import (
+    Seat,
+    die_with_parent,
+    leave,
+    listener,
+    read_settings,
+    say_ready,
+    take_seat,
+)
 from gateway.processes.log import log_to_stderr
 from gateway.processes.own_seals import seals_of
 from gateway.processes.own_secret import own_secret
@@ -453,3 +461,4 @@ def _changed_ns(path: Path) -> int:
 
 if __name__ == "__main__":
     main(take_seat(sys.argv))
+    leave(0)

@@ -87,6 +87,18 @@ async def test_linux_tells_the_child_even_if_somebody_still_holds_the_pipe(pipe:
     await parent.communicate()  # the child, too, has stdout open
 
 
+async def test_who_leaves_has_said_everything() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "from gateway.processes.lifeline import leave; print('last words', end=''); leave(7)",
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    assert said == b"last words"
+    assert process.returncode == 7
+
+
 def _alive(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123
