@@ -123,6 +123,14 @@ class _Found(msgspec.Struct):
     damage: list[Damage] = []
 
 
+class _Listed(msgspec.Struct, frozen=True):
+    """What the folder held when it last changed."""
+
+    changed_ns: int = 0
+    checkpoint: Checkpoint = Checkpoint()
+    pending: dict[str, list[SegmentFile]] = {}
+
+
 class Follower:
     """One consumer's place in a journal. Not for several threads at once."""
 
@@ -144,16 +152,28 @@ class Follower:
         self._plan_path = folder / f"{name}.plan"
         folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint = checkpoint_of(folder, name)
+        self._listed = _Listed()
         self._turn = 0
 
     def backlog(self) -> int:
-        """Return how many bytes of the journal lie behind the checkpoint."""
-        total = 0
-        for writer, files in self._pending().items():
-            at = self.checkpoint.positions.get(writer, Position(0, 0))
+        """Return how many bytes of the journal lie behind the checkpoint.
+
+        It is asked many times a second, so it lists the folder only when that or the checkpoint changed. A segment
+        that appears within the clock tick of another change may go unnoticed by this, never by `next`.
+        """
+        checkpoint, listed, total = self.checkpoint, self._listed, 0
+        try:
+            changed_ns = self.folder.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+        if listed.changed_ns != changed_ns or listed.checkpoint is not checkpoint:
+            listed = self._listed = _Listed(changed_ns, checkpoint, self._pending())
+        for writer, files in listed.pending.items():
+            at = checkpoint.positions.get(writer, Position(0, 0))
             for file in files:
                 if file.seq >= at.seq:
-                    total += file.size - (at.offset if file.seq == at.seq else 0)
+                    size = file.size_now() if file is files[-1] else file.size
+                    total += size - (at.offset if file.seq == at.seq else 0)
         return max(0, total)
 
     def next(self) -> Work | None:

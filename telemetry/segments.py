@@ -61,6 +61,13 @@ class SegmentFile(msgspec.Struct, frozen=True):
     seq: int
     size: int
 
+    def size_now(self) -> int:
+        """Return its size at this moment; 0 if it was reclaimed since."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
 
 class BadFrame(NamedTuple):
     """A stretch that is no frame though it stands between frames; `raw` is what stands there, prefix left out."""

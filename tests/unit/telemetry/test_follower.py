@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -225,6 +226,29 @@ def test_the_backlog_is_what_is_not_delivered(tmp_path: Path, follower: Follower
     writer = SegmentWriter(tmp_path, "w1")
     writer.write(settled(1))
     assert follower.backlog() == writer.path.stat().st_size
+    finish(follower)
+    assert follower.backlog() == 0
+
+
+def test_the_backlog_follows_segments_that_grow_that_come_and_that_go(
+    tmp_path: Path, follower: Follower
+) -> None:
+    one = SegmentWriter(tmp_path, "w1")
+    os.utime(tmp_path, ns=(1, 1))  # so that every change is in another tick of the clock
+    empty = follower.backlog()
+    one.write(settled(1))
+    assert follower.backlog() == one.path.stat().st_size > empty
+    two = SegmentWriter(tmp_path, "w2")
+    two.write(settled(2))
+    assert follower.backlog() == one.path.stat().st_size + two.path.stat().st_size
+    os.utime(tmp_path, ns=(1, 1))
+    two.path.unlink()
+    assert follower.backlog() == one.path.stat().st_size
+    os.utime(tmp_path, ns=(1, 1))
+    first = one.path.stat().st_size
+    one.roll()
+    one.write(settled(3))
+    assert follower.backlog() == first + one.path.stat().st_size
     finish(follower)
     assert follower.backlog() == 0
 
