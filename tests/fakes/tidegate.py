@@ -36,14 +36,16 @@ def free_port() -> int:
 
 
 def eventually(look: Callable[[], T | None], *, what: str, patience_s: float = PATIENCE_S) -> T:
-    """Return what `look` finds as soon as it is something."""
+    """Return what `look` finds as soon as it is something; it looks less and less often, as looking costs."""
     deadline = time.monotonic() + patience_s
+    pause_s = 0.02
     while True:
         found = look()
         if found:
             return found
         assert time.monotonic() < deadline, f"waited {patience_s} s in vain for {what}"
-        time.sleep(0.02)
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, 0.2)
 
 
 class Reply:
