@@ -95,10 +95,29 @@ async def test_a_last_part_that_comes_with_the_end_goes_out_with_it(*, left: boo
     assert b"".join(call.drained if left else call.answer) == HI + HI + DONE
 
 
-async def test_a_last_part_is_sent_even_if_the_stream_may_not_end_with_it() -> None:
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param((HI + DONE,), id="all in one read behind the headers"),
+        pytest.param((b": thinking\n\n", HI + DONE), id="content with the end"),
+        pytest.param((b": thinking\n\n", DONE), id="no content"),
+    ],
+)
+async def test_a_stream_that_ends_as_it_begins_goes_out_with_its_end(parts: tuple[bytes, ...]) -> None:
     call = exchange(chat(stream=True))
-    sending = relay.Relay(SystemClock()).pass_on(call, Ending(HI, HI), dict(HEADERS), None, strip_usage=False)
+    client = caller(call)
+    sending = relay.Relay(SystemClock()).pass_on(call, Ending(*parts), dict(HEADERS), None, strip_usage=False)
+
+    assert await sending
+    assert (client.started, client.body, client.last) == (True, b"".join(parts), b"".join(parts))
+    assert b"".join(call.answer) == b"".join(parts)
+
+
+@pytest.mark.parametrize("parts", [(HI, HI), (HI,)])
+async def test_a_last_part_is_sent_even_if_the_stream_may_not_end_with_it(parts: tuple[bytes, ...]) -> None:
+    call = exchange(chat(stream=True))
+    sending = relay.Relay(SystemClock()).pass_on(call, Ending(*parts), dict(HEADERS), None, strip_usage=False)
 
     with pytest.raises(BrokenAnswer):
         await sending
-    assert (caller(call).body, caller(call).finished) == (HI + HI, False)
+    assert (caller(call).body, caller(call).finished) == (b"".join(parts), False)
