@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from gateway import surfaces
+from gateway import sign_in_pages, surfaces
 from gateway.access import check_path, need
 from gateway.asgi import Asgi, Client, Headers, Receive, Scope, Send, read_body
 from gateway.clock import Clock
@@ -24,7 +24,8 @@ from gateway.keyring import Hold
 from gateway.pipeline import Pipeline, refuse
 from gateway.principal import Principal
 from gateway.providers.upgraded import key_offered
-from gateway.sign_in import SignIn
+from gateway.route_rules import rule_for
+from gateway.sign_in import SignIn, opens_page
 from gateway.stages.auth import Auth
 from gateway.stages.identity import header_value, read_identity
 from gateway.surfaces import Surface
@@ -218,7 +219,13 @@ class App:
                 await client.answer(*await one(wire, principal, path[len(prefix) :]))
                 return
         check_path(principal, client.method, path)
-        asgi = Asgi(client)
+        if opens_page(client, headers) and not path.startswith("/api/") and rule_for("GET", path) is None:
+            await client.answer(404, sign_in_pages.unknown(path), sign_in_pages.HEADERS)
+            return
+        await self._pass_on(client, principal)
+
+    async def _pass_on(self, client: Client, principal: Principal) -> None:
+        asgi, path = Asgi(client), client.path
         extra = [principal_header(principal)]
         cold = next(cold for root, cold in self._cold.items() if path == root or path.startswith(f"{root}/"))
         await cold.pass_on(asgi.scope(), asgi.receive, asgi.send, extra_headers=extra)

@@ -116,7 +116,7 @@ class SignIn:
 
     async def invite(self, client: Client, headers: dict[bytes, bytes]) -> bool:
         """Show the form to a person who opens a page without a key; False if this is a program."""
-        if client.method != "GET" or b"text/html" not in headers.get(b"accept", b""):
+        if not opens_page(client, headers):
             return False
         to = client.raw_path.decode("latin-1") + (
             f"?{client.query.decode('latin-1')}" if client.query else ""
@@ -270,6 +270,12 @@ def _error_of(failed: CallFailed) -> GatewayError:
     if error.status == 429:
         error.retry_after_s = _AGAIN_S
     return error
+
+
+def opens_page(client: Client, headers: dict[bytes, bytes]) -> bool:
+    """Say whether a person's browser asks, which shows what it is sent."""
+    accept = headers.get(b"accept", b"")
+    return client.method == "GET" and b"text/html" in accept and b"json" not in accept
 
 
 def _changes(given: dict[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The two pages that a worker makes itself: the form to sign in, and one's account. They need no script."""
+"""The pages that a worker makes itself: the form to sign in, one's account, and that there is none. They need no script."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ HEADERS = [
         b"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
 ]
-"""Of both; nothing that was slipped in could load or send anything."""
+"""Of all; nothing that was slipped in could load or send anything."""
 
 _FRAME = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} · Tidegate</title>
 <meta name="viewport" content="width=device-width"><style>
 :root{{color-scheme:light dark}}
 body{{font:14px/1.5 system-ui,"DejaVu Sans",sans-serif;max-width:26rem;margin:12vh auto 0;padding:0 1rem}}
-h1{{font-size:1.1rem}}h2{{font-size:1rem;margin:1.6rem 0 0}}form{{margin-top:.8rem}}label{{display:block;margin-top:.4rem}}
+h1{{font-size:1.1rem}}p{{overflow-wrap:anywhere}}h2{{font-size:1rem;margin:1.6rem 0 0}}form{{margin-top:.8rem}}label{{display:block;margin-top:.4rem}}
 input,select,button{{font:inherit;padding:.35rem .6rem}}input,select{{width:100%;box-sizing:border-box}}
 button{{margin-top:.6rem}}[role=alert]{{color:#c0362c}}</style></head><body>
 <h1><a href="/">Tidegate</a></h1>{said}{body}</body></html>"""
@@ -48,6 +48,9 @@ _CHANGE = """<h2>Another password</h2><form method="post" action="/account">{csr
 
 _LEAVE = """<p>Signed in with a key, for {project}, {environment}.</p>
 <form method="post" action="/sign-out">{csrf}<button>Sign out</button></form>"""
+
+_UNKNOWN = """<h2>Not found</h2><p>There is no page at <code>{path}</code>.</p>
+<p><a href="/">The latest events</a> are a good place to begin.</p>"""
 
 
 def sign_in(to: str, complaint: str = "", *, issuer: bool = False) -> bytes:
@@ -85,6 +88,11 @@ def leave(project: str, environment: str, csrf: str) -> bytes:
     hidden = _hidden("csrf", csrf)
     body = _LEAVE.format(project=escape(project), environment=escape(environment), csrf=hidden)
     return _page("Account", body, "")
+
+
+def unknown(path: str) -> bytes:
+    """Return what somebody sees who opens an address at which there is nothing."""
+    return _page("Not found", _UNKNOWN.format(path=escape(path)), "")
 
 
 def _page(title: str, body: str, complaint: str) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import msgspec
 import pytest
 
@@ -137,6 +139,27 @@ def test_an_unknown_path_and_a_wrong_method_are_told_apart(house: Tidegate) -> N
 
     assert (missing.status, method.status) == (404, 405)
     assert set(missing.json()["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "kind"),
+    [
+        ("/nothing<b>", "text/html,application/xhtml+xml,*/*;q=0.8", "text/html"),
+        ("/nothing<b>", "application/json, text/html", "application/json"),
+        ("/nothing<b>", "*/*", "application/json"),
+        ("/api/nothing", "text/html", "application/json"),
+    ],
+)
+def test_a_person_who_opens_an_unknown_address_sees_a_page_with_a_way_home(
+    house: Tidegate, path: str, accept: str, kind: str
+) -> None:
+    reply = house.get(quote(path), {"accept": accept})
+
+    assert (reply.status, reply.headers["content-type"].partition(";")[0]) == (404, kind)
+    assert "x-tidegate-call-id" in reply.headers
+    if kind == "text/html":
+        assert b"<code>/nothing&lt;b&gt;</code>" in reply.body
+        assert b'<a href="/">' in reply.body
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/api/routes", "/api/calls", "/metrics"])
