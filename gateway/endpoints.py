@@ -17,7 +17,7 @@ from gateway import sign_in_pages, surfaces
 from gateway.access import check_path, need
 from gateway.asgi import Asgi, Client, Headers, Receive, Scope, Send, read_body
 from gateway.clock import Clock
-from gateway.errors import GatewayError, MethodNotAllowed, Unauthenticated, Unavailable
+from gateway.errors import GatewayError, MethodNotAllowed, Unauthenticated, Unavailable, UnknownUrl
 from gateway.exchange import Exchange, Identity
 from gateway.ids import uuid7
 from gateway.keyring import Hold
@@ -218,6 +218,8 @@ class App:
             if client.method in READING and path.startswith(prefix):
                 await client.answer(*await one(wire, principal, path[len(prefix) :]))
                 return
+        if rule_for(client.method, path) is None and (before := surfaces.too_much(client.method, path)):
+            raise _misplaced(path, before)
         check_path(principal, client.method, path)
         if opens_page(client, headers) and not path.startswith("/api/") and rule_for("GET", path) is None:
             await client.answer(404, sign_in_pages.unknown(path), sign_in_pages.HEADERS)
@@ -229,6 +231,15 @@ class App:
         extra = [principal_header(principal)]
         cold = next(cold for root, cold in self._cold.items() if path == root or path.startswith(f"{root}/"))
         await cold.pass_on(asgi.scope(), asgi.receive, asgi.send, extra_headers=extra)
+
+
+def _misplaced(path: str, before: str) -> UnknownUrl:
+    """Return the refusal of a call whose base URL brings `before` too much."""
+    rest = path.removeprefix(before)
+    told = f"nothing lives at {path}, but {rest} does: the client's base URL has {before} too much"
+    if rest.startswith("/v1/"):
+        told += "; a client that adds /v1 itself wants http://HOST:PORT, any other one http://HOST:PORT/v1"
+    return UnknownUrl(told)
 
 
 def _for_reading(client: Client) -> None:

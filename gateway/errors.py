@@ -8,6 +8,7 @@
     + NoPriceBound             403  nobody can say what this may cost, and a hard budget must know
   - UnknownModel               404  no route, provider or deployment has this name
   - UnknownResponse            404  no response of this id is kept for whoever asks
+  - UnknownUrl                 404  nothing lives at this path
   - MethodNotAllowed           405  something lives at this path, but not for this method
   - TooSlow                    408  the request did not arrive in time
   - TooLarge                   413  the body is over the limit
@@ -114,6 +115,14 @@ class UnknownResponse(GatewayError):
     status = 404
     code = ""
     """OpenAI gives this refusal none."""
+    type = "invalid_request_error"
+
+
+class UnknownUrl(GatewayError):
+    """Nothing lives at this path."""
+
+    status = 404
+    code = "unknown_url"
     type = "invalid_request_error"
 
 

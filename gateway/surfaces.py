@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -127,6 +128,8 @@ def key_in(path: str, query: bytes) -> bytes:
     return b""
 
 
+_MOST_TOO_MUCH = 5
+"""Segments of a path that may be taken off."""
 _KEPT_PATH = re.compile(r"(?:/v1|/api)?/responses/([A-Za-z0-9_.-]{1,1024})(/cancel|/input_items)?")
 
 
@@ -135,6 +138,12 @@ def find_kept(method: str, path: str) -> Surface | None:
     found = _KEPT_PATH.fullmatch(path)
     wire = KEPT.get((method, found[2] or "")) if found is not None else None
     return Surface(wire, found[1], method) if found is not None and wire is not None else None
+
+
+def too_much(method: str, path: str) -> str:
+    """Return what a base URL has brought that does not belong before the path of a call; empty: it is not that."""
+    slashes = islice((at for at, letter in enumerate(path) if letter == "/"), 1, _MOST_TOO_MUCH)
+    return next((path[:at] for at in slashes if find(path[at:]) or find_kept(method, path[at:])), "")
 
 
 _MODEL = re.compile(rb"(?:\A|&)model=([^&]+)")

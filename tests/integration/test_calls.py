@@ -141,6 +141,17 @@ def test_an_unknown_path_and_a_wrong_method_are_told_apart(house: Tidegate) -> N
     assert set(missing.json()["error"]) == {"message", "type", "param", "code"}
 
 
+def test_a_base_url_with_its_version_twice_is_told_what_to_set(house: Tidegate) -> None:
+    sent = {"model": "sandbox/echo", "messages": [{"role": "user", "content": "hi"}]}
+    twice, other = (house.request("POST", f"/{path}/v1/chat/completions", sent) for path in ("v1", "openai"))
+
+    error = twice.json()["error"]
+    assert (twice.status, error["code"], error["type"]) == (404, "unknown_url", "invalid_request_error")
+    assert "base URL has /v1 too much" in error["message"]
+    assert "http://HOST:PORT" in error["message"]
+    assert "base URL has /openai too much" in other.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("path", "accept", "kind"),
     [

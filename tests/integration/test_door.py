@@ -135,6 +135,13 @@ def test_with_keys_nothing_but_liveness_is_for_everybody(closed: Tidegate) -> No
     assert closed.get("/health/live").status == 200
 
 
+def test_whoever_may_call_is_told_of_a_base_url_that_has_too_much(closed: Tidegate) -> None:
+    red = {"authorization": f"Bearer {KEY}-red"}
+    answers = [closed.request("POST", "/v1/v1/chat/completions", {}, headers) for headers in (red, {})]
+
+    assert [answer.status for answer in answers] == [404, 401]
+
+
 def test_one_project_does_not_see_the_calls_of_another(closed: Tidegate) -> None:
     red, blue = ({"authorization": f"Bearer {KEY}-{name}"} for name in ("red", "blue"))
     body = {"model": "sandbox/echo", "messages": [{"role": "user", "content": "canary-7f3a"}]}

@@ -31,6 +31,25 @@ def test_anthropics_clients_find_it_whatever_their_base_url(prefix):
     assert count.wire.surface == "anthropic.count_tokens"
 
 
+@pytest.mark.parametrize(
+    ("path", "before"),
+    [
+        ("/v1/v1/chat/completions", "/v1"),
+        ("/v1/v1/v1/embeddings", "/v1/v1"),
+        ("/v1/api/chat/completions", "/v1"),
+        ("/api/v1/responses/resp_1", "/api"),
+        ("/openai/deployments/gpt/chat/completions", "/openai/deployments/gpt"),
+        ("/v1/v1beta/models/gemini-2.5-flash:generateContent", "/v1"),
+        ("/api/nothing", ""),
+        ("/v1/chat/completions/", ""),
+        ("/1/2/3/4/5/v1/chat/completions", ""),
+        ("", ""),
+    ],
+)
+def test_what_a_base_url_has_too_much_is_found(path, before):
+    assert surfaces.too_much("GET", path) == before
+
+
 def test_who_names_a_version_is_answered_as_anthropic_would():
     assert surfaces.default({b"anthropic-version": b"2023-06-01"}).surface == "anthropic.messages"
     assert surfaces.default({}) is surfaces.DEFAULT
