@@ -298,7 +298,7 @@ def _price_faults(settings: Settings) -> Iterator[Fault]:
         for place, rates in plans.items():
             for name, text in rates.given().items():
                 if not _is_price(text):
-                    remedy = 'Write dollars per million tokens: "2.50".'
+                    remedy = "Write dollars per million tokens: 2.50."
                     yield ("prices", model, *place, name), "not a price", remedy
 
 
@@ -321,7 +321,7 @@ def budget_faults(budget: Budget) -> Iterator[tuple[str, str, str]]:
     amounts = {name: getattr(budget, name) for name in ("soft_usd", "hard_usd")}
     for name, amount in amounts.items():
         if amount and not _is_amount(amount):
-            yield name, "not an amount", 'Write dollars with at most nine decimals, as text: "250.00".'
+            yield name, "not an amount", "Write dollars with at most nine decimals: 250.00."
             return
     if not any(amounts.values()):
         yield "hard_usd", "no amount", "Set hard_usd, soft_usd, or both."

@@ -13,6 +13,9 @@ from gateway.principal import USUAL_SCOPES, Scope, Store
 from gateway.principal import Memory as MemorySwitch
 from gateway.roles import Role
 
+Dollars = Annotated[str, msgspec.Meta(extra={"digits": True})]
+"""An amount, as text. In a file it may be a number, too: it is taken as it is written there."""
+
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of every section: a name nobody knows is an error, not a silence."""
@@ -284,7 +287,7 @@ WhenAway = Literal["", "allow", "refuse"]
 
 
 class Budget(Section, frozen=True):
-    """What each key, user, team or project that fits may spend in a calendar window. Dollars, as text."""
+    """What each key, user, team or project that fits may spend in a calendar window."""
 
     per: Per = "project"
     match: str = "*"
@@ -294,9 +297,9 @@ class Budget(Section, frozen=True):
     window: Period = "month"
     zone: str = "UTC"
     """Whose calendar the windows follow: a name like `Europe/Berlin`."""
-    soft_usd: str = ""
+    soft_usd: Dollars = ""
     """From here on calls go on with a warning, and the webhook is told."""
-    hard_usd: str = ""
+    hard_usd: Dollars = ""
     """A call that might cost more than is left of this is refused."""
     max_output_reserve: int = 4096
     """Tokens: the longest answer under a hard budget; written into requests that ask for more, or set no limit."""
@@ -307,19 +310,19 @@ class Budget(Section, frozen=True):
 
 
 class PriceRates(Section, frozen=True):
-    """Dollars per million tokens, of web searches per thousand; `"0"` is free."""
+    """Dollars per million tokens, of web searches per thousand; 0 is free."""
 
-    input: str
-    output: str
-    cache_read: str = ""
-    cache_write_5m: str = ""
-    cache_write_1h: str = ""
-    input_audio: str = ""
-    input_image: str = ""
-    output_reasoning: str = ""
-    output_audio: str = ""
-    output_image: str = ""
-    web_searches: str = ""
+    input: Dollars
+    output: Dollars
+    cache_read: Dollars = ""
+    cache_write_5m: Dollars = ""
+    cache_write_1h: Dollars = ""
+    input_audio: Dollars = ""
+    input_image: Dollars = ""
+    output_reasoning: Dollars = ""
+    output_audio: Dollars = ""
+    output_image: Dollars = ""
+    web_searches: Dollars = ""
 
     def given(self) -> dict[str, str]:
         """Return the rates that are told, by name."""

@@ -99,6 +99,10 @@ class _Reader:
         self._tree.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(shape, inspect.UnionType):
             shape = next(one for one in shape.types if not isinstance(one, inspect.NoneType))
+        if isinstance(shape, inspect.Metadata):
+            if shape.extra and "digits" in shape.extra and _is_number(node):
+                return node.value
+            shape = shape.type
         if isinstance(shape, inspect.StructType):
             return self._struct(node, shape, path)
         if isinstance(shape, inspect.DictType):
@@ -237,6 +241,10 @@ class _Reader:
 
 def _is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+
+
+def _is_number(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag.rpartition(":")[2] in ("int", "float")
 
 
 def _fits(value: object, shape: inspect.Type) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway import config
+from gateway.budgets.records import configured
 from gateway.config import ConfigError
 from gateway.places import Places
 from gateway.principal import SCOPES
@@ -236,6 +237,8 @@ def test_hashes_are_kept_in_lower_case(load):
             [(2, "memory.embedder.api_key")],
         ),
         ("network: {https_proxy: 'socks5://h:1'}", [(1, "network.https_proxy")]),
+        ("budgets:\n  b: {hard_usd: 0.1234567891}", [(2, "budgets.b.hard_usd")]),
+        ("budgets:\n  b: {hard_usd: -5}", [(2, "budgets.b.hard_usd")]),
         ("prices:\n  m: {input: '1', output: free}", [(2, "prices.m"), (2, "prices.m.output")]),
         ("prices:\n  a/m: {input: '-1', output: NaN}", [(2, "prices.a/m.input"), (2, "prices.a/m.output")]),
         (
@@ -246,6 +249,17 @@ def test_hashes_are_kept_in_lower_case(load):
 )
 def test_what_a_type_cannot_say_is_checked_with_its_line(faults, text, expected):
     assert sorted(faults(text)) == sorted(expected)
+
+
+def test_amounts_are_taken_to_the_last_digit_with_or_without_quotes(load):
+    said = load(
+        "budgets: {a: {soft_usd: 0.100000001, hard_usd: 100}, b: {hard_usd: '100.5'}}\n"
+        "prices: {a/m: {input: 0.075, output: 3}}\n"
+    )
+
+    amounts = [(budget.soft_nano_usd, budget.hard_nano_usd) for budget in configured(said.budgets)]
+    assert amounts == [(100_000_001, 100 * 10**9), (None, 100_500_000_000)]
+    assert said.prices["a/m"].given() == {"input": "0.075", "output": "3"}
 
 
 def test_good_values_of_those_kinds_pass(load):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import yaml_file
+from gateway.settings import Dollars
 
 
 class Inner(msgspec.Struct, kw_only=True):
@@ -26,6 +27,7 @@ class Outer(msgspec.Struct, kw_only=True):
     inner: Inner | None = None
     table: dict[str, Inner] = {}
     when: datetime | None = None
+    cost: Dollars = ""
 
 
 def read(text: str, **variables: str) -> yaml_file.Tree:
@@ -48,6 +50,28 @@ def test_values_come_out_as_the_file_has_them():
         "items": ["x", "y"],
         "inner": {"name": "n"},
     }
+
+
+@pytest.mark.parametrize(
+    ("written", "cost"),
+    [
+        ("100", "100"),
+        ("100.50", "100.50"),
+        ("0.100000000000000000001", "0.100000000000000000001"),
+        ("007", "007"),
+        ('"100.5"', "100.5"),
+        ("${CAP}", "5"),
+    ],
+)
+def test_an_amount_is_taken_as_it_is_written_with_or_without_quotes(written, cost):
+    tree = read(f"cost: {written}\n", CAP="5")
+
+    assert (tree.problems, tree.values.get("cost", "")) == ([], cost)
+
+
+@pytest.mark.parametrize("written", ["true", "[1]", "2026-01-01", "!!int [1]"])
+def test_what_is_neither_text_nor_a_number_is_no_amount(written):
+    assert problems(f"cost: {written}\n")[0][:2] == (1, "cost")
 
 
 def test_an_empty_file_and_empty_sections_say_nothing():
