@@ -8,7 +8,8 @@ from rich.table import Table
 
 PATH = "/api/routes"
 
-_COLOURS = {"closed": "green", "half open": "yellow", "cooling": "yellow", "open": "red"}
+_STATES = {"closed": ("ok", "green"), "half_open": ("trying again", "yellow"), "open": ("failing", "red")}
+"""What a breaker's state means: that it is closed says to few that all is well."""
 
 
 class Way(msgspec.Struct, kw_only=True):
@@ -43,8 +44,9 @@ def build(report: Report) -> Table:
     shown.title, shown.title_justify = f"as worker {report.slot} sees it", "left"
     last = ""
     for way in report.routes:
-        state = "cooling" if way.state == "closed" and way.cooldown_s else way.state.replace("_", " ")
-        colour = _COLOURS.get(state, "white")
+        state, colour = _STATES.get(way.state, (way.state, "white"))
+        if state == "ok" and way.cooldown_s:
+            state, colour = "cooling", "yellow"
         shown.add_row(
             escape(way.route if way.route != last else ""),
             escape(way.deployment or "as the route"),

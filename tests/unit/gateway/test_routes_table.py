@@ -34,7 +34,7 @@ def drawn(*ways: Way) -> str:
 def test_a_line_says_how_a_deployment_does() -> None:
     line = drawn(way()).splitlines()[-1]
 
-    for said in ("smart", "openai/gpt", "weighted, weight 3", "closed", "12.5%", "210 ms", "2"):
+    for said in ("smart", "openai/gpt", "weighted, weight 3", " ok ", "12.5%", "210 ms", "2"):
         assert said in line
 
 
@@ -43,8 +43,9 @@ def test_one_that_is_left_alone_says_for_how_long() -> None:
 
     assert "cooling" in shown
     assert "7.5 s" in shown
-    assert "half open" in shown
-    assert "open" in shown
+    assert "trying again" in shown
+    assert "failing" in shown
+    assert "closed" not in shown + drawn(way())
 
 
 def test_the_route_is_named_once_and_what_comes_later_says_when() -> None:
