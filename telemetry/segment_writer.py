@@ -14,6 +14,7 @@ from pathlib import Path
 from telemetry import segments
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_ROOM = f"{os.strerror(errno.ENOSPC)} (short write)"
 RESERVE_STEP = 256 * 1024
 """The reserve is given up in steps of this size, so that others on a full disk find little to take."""
 
@@ -50,7 +51,7 @@ class SegmentWriter:
             self._make_room()
         if os.write(self._fd, frames) < size:
             self._cut()
-            raise OSError(errno.ENOSPC, "short write")
+            raise OSError(errno.ENOSPC, _NO_ROOM)
         self.total += size
 
     def renew(self, max_age_s: float) -> bool:
@@ -94,7 +95,7 @@ class SegmentWriter:
         try:
             fcntl.flock(made, fcntl.LOCK_EX)
             if os.write(made, start) < len(start):
-                raise OSError(errno.ENOSPC, "short write")
+                raise OSError(errno.ENOSPC, _NO_ROOM)
             hidden.rename(path)
         except OSError:
             os.close(made)

@@ -76,6 +76,7 @@ def test_after_a_short_write_nothing_of_the_frame_stays(
         with pytest.raises(OSError, match="short write") as caught:
             writer.append(b"second")
     assert caught.value.errno == errno.ENOSPC
+    assert caught.value.strerror == "No space left on device (short write)"
     writer.append(b"third")
     assert contents(tmp_path) == [segments.header("w", 0, 7) + b"firstthird"]
     writer.close()
