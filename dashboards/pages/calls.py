@@ -114,7 +114,7 @@ def _head(call: CallAnswer) -> tuple[Cell, ...]:
         Cell(call.call_id[-12:], href=address("calls", call.call_id), hint=call.call_id, tone="code"),
         status_of(call),
         Cell(event, href=address("events", event) if event else "", hint=event),
-        Cell(call.model, hint=call.deployment),
+        Cell(call.model, hint=call.deployment or call.model),
         Cell(user, href=to("/calls", user=user) if user else "", hint=user),
     )
 

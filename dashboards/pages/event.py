@@ -83,7 +83,7 @@ def _row(call: CallAnswer) -> tuple[Cell, ...]:
         Cell(call.call_id[-12:], href=address("calls", call.call_id), hint=call.call_id, tone="code"),
         status_of(call),
         Cell(call.step),
-        Cell(call.model, hint=call.deployment),
+        Cell(call.model, hint=call.deployment or call.model),
         Cell(call.user_id, hint=call.user_id),
         _memory(call),
         Cell(count(call.attempt_count), tone="warn" if call.attempt_count > 1 else ""),

@@ -102,6 +102,30 @@ def test_the_page_follows_the_readers_colours_and_width(
         assert page.evaluate("document.documentElement.scrollWidth") <= 700
 
 
+def test_every_column_is_in_sight_at_1280_pixels_however_long_the_ids_are(
+    browser: Browser, house: Tidegate, tmp_path: Path
+) -> None:
+    event, user, model = "pipeline-" + "e" * 90, "auth0-" + "u" * 90, "somebody/" + "m" * 90
+    named = {"x-tidegate-event-id": event, "x-tidegate-user-id": user, "x-tidegate-step": "orchestration"}
+    for wanted in ("sandbox/echo", model):
+        asked = {"model": wanted, "messages": [{"role": "user", "content": "Where is the harbour? " * 9}]}
+        house.request("POST", "/v1/chat/completions", asked, named)
+    house.await_calls(2, event_id=event)
+    with visit(browser, house.port) as seen:
+        for path, cut in (
+            (f"/?user={user}", (user, model, event)),
+            (f"/calls?user={user}", (user, model, event)),
+            (f"/events/{event}", (user, model)),
+        ):
+            page = seen.open(path)
+            page.locator("td.said").first.wait_for()
+            page.screenshot(path=tmp_path / f"{len(path)}.png")
+            table = page.locator(".tg-scroll:has(thead)")
+            assert table.evaluate("table => table.scrollWidth - table.clientWidth") == 0, path
+            for name in cut:
+                assert page.locator(f"td[title*='{name}']").count() >= 1, path
+
+
 def test_refresh_shows_what_happened_since_without_loading_the_page_anew(
     browser: Browser, house: Tidegate
 ) -> None:
