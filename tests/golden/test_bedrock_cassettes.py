@@ -20,7 +20,7 @@ from gateway.translation.bedrock.format import BedrockFormat
 from gateway.translation.conversation import Message, Reply, Request, Text, Thinking, ToolCall
 from gateway.translation.events import Ended
 from tests.fakes.clouds import check_converse, frames_by_aws
-from tests.fakes.conversations import cut_off, reply_of, told, ways
+from tests.fakes.event_streams import cut_off, reply_of, told, ways
 
 CASSETTES = Path(__file__).parents[3] / "shared" / "conformance" / "cassettes"
 FORMAT = BedrockFormat()

@@ -28,7 +28,7 @@ from gateway.translation.bridge import Bridge, Crossing
 from gateway.translation.conversation import Refusal, Reply, Text, ToolCall
 from gateway.translation.formats import PROVIDERS
 from gateway.wire.base import Wire
-from tests.fakes.conversations import reply_of
+from tests.fakes.event_streams import reply_of
 
 CASSETTES = Path(__file__).parents[3] / "shared" / "conformance" / "cassettes"
 PATHS = {

@@ -23,7 +23,8 @@ from gateway.translation.base import Answering
 from gateway.translation.conversation import Media, Message, Reply, Request, Text, Thinking, ToolCall
 from gateway.translation.events import Ended
 from gateway.translation.gemini.format import GeminiFormat
-from tests.fakes.conversations import bare, cut_off, reply_of, told, ways
+from tests.fakes.conversations import bare
+from tests.fakes.event_streams import cut_off, reply_of, told, ways
 
 CASSETTES = Path(__file__).parents[3] / "shared" / "conformance" / "cassettes"
 METHOD = re.compile(r":(generateContent|streamGenerateContent)(\?|\Z)")

@@ -22,7 +22,8 @@ from tests.fakes.anthropic_conversations import (
     expressible,
     sdk_message,
 )
-from tests.fakes.conversations import Gathering, bare, cut_off, events_of, reply_of, told, ways
+from tests.fakes.conversations import bare
+from tests.fakes.event_streams import Gathering, cut_off, events_of, reply_of, told, ways
 
 FORMAT: Format = AnthropicFormat()
 

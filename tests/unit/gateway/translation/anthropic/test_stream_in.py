@@ -19,7 +19,7 @@ from gateway.translation.events import (
 )
 from telemetry.records import Usage
 from tests.fakes.anthropic import event, events, text
-from tests.fakes.conversations import reply_of, told
+from tests.fakes.event_streams import reply_of, told
 
 START = event("message_start", message={"id": "msg_1", "model": "m", "usage": {"input_tokens": 5}})
 STOP = event("message_stop")

@@ -21,7 +21,7 @@ from gateway.translation.events import (
 )
 from telemetry.records import Usage
 from tests.fakes.anthropic_conversations import answering, sdk_message
-from tests.fakes.conversations import events_of, reply_of, told
+from tests.fakes.event_streams import events_of, reply_of, told
 
 
 def written(*events: Event) -> bytes:

@@ -12,7 +12,7 @@ from gateway.translation.conversation import Text, Thinking, ToolCall
 from gateway.translation.events import Ended, Event, Failed, Started, TextPiece
 from telemetry.records import Usage
 from tests.fakes.clouds import USAGE, converse_stream, event, frame
-from tests.fakes.conversations import cut_off, reply_of, told, ways
+from tests.fakes.event_streams import cut_off, reply_of, told, ways
 
 
 def delta(index: int, **said: Any) -> bytes:

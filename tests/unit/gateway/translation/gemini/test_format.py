@@ -38,22 +38,19 @@ from tests.fakes.conversations import (
     bare,
     calls,
     dialogues,
-    events_of,
     logprobs,
     media,
     name_of,
     replies,
-    reply_of,
     requests,
     settings,
     texts,
     thoughts,
-    told,
     tools,
     usages,
-    ways,
     words,
 )
+from tests.fakes.event_streams import events_of, reply_of, told, ways
 
 GEMINI = GeminiFormat()
 ARRAY = GeminiFormat(array=True)

@@ -21,7 +21,7 @@ from gateway.translation.events import (
     ThinkingSigned,
 )
 from gateway.translation.gemini.stream_in import GeminiStreamReader
-from tests.fakes.conversations import told
+from tests.fakes.event_streams import told
 
 
 def response(*parts: dict[str, Any], reason: str = "", tokens: int = 0, **more: Any) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from gateway.translation.events import Ended, Stopped
 from gateway.translation.openai_chat.format import OpenAIChatFormat
 from gateway.wire.openai_usage import parse_usage
 from tests.fakes.chats import ANSWERING, answered, asked, chunks_of, recordings
-from tests.fakes.conversations import bare, cut_off, events_of, reply_of, told, ways
+from tests.fakes.conversations import bare
+from tests.fakes.event_streams import cut_off, events_of, reply_of, told, ways
 from tests.golden.test_openapi import DESCRIPTION, check
 
 FORMAT: Format = OpenAIChatFormat()

@@ -23,7 +23,7 @@ from gateway.translation.events import (
     ThinkingSigned,
 )
 from gateway.translation.openai_chat.stream_in import ChatStreamReader
-from tests.fakes.conversations import reply_of, told
+from tests.fakes.event_streams import reply_of, told
 
 
 def chunk(delta: dict[str, Any] | None = None, reason: str | None = None, **more: Any) -> dict[str, Any]:

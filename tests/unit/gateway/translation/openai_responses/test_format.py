@@ -30,6 +30,7 @@ from gateway.translation.openai_responses.format import OpenAIResponsesFormat
 from gateway.translation.openai_responses.tools import _FREEFORM
 from tests.fakes import conversations as made
 from tests.fakes import official_responses as official
+from tests.fakes.event_streams import cut_off, events_of, reply_of, told, ways
 
 FORMAT: Format = OpenAIResponsesFormat()
 MODEL = "gpt-5.6"
@@ -237,14 +238,14 @@ def test_a_stream_is_read_as_it_was_written_and_official(
 ) -> None:
     reply = whole(reply, usage)
     writer = FORMAT.stream_writer(answering(ASKED))
-    stream = b"".join(writer.write([event]) for event in made.events_of(reply, interleaved=interleaved))
+    stream = b"".join(writer.write([event]) for event in events_of(reply, interleaved=interleaved))
     official.streamed(stream)
     last = msgspec.json.encode(official.split(stream)[-1]["response"])
     assert nameless(FORMAT.read_reply(last)) == reply
-    for chunks in made.ways(stream, seed):
-        assert nameless(made.reply_of(made.told(FORMAT.stream_reader(), chunks))) == reply
-    for part in made.cut_off(stream.rstrip(), seed, tries=5):
-        assert not any(isinstance(event, Ended) for event in made.told(FORMAT.stream_reader(), [part]))
+    for chunks in ways(stream, seed):
+        assert nameless(reply_of(told(FORMAT.stream_reader(), chunks))) == reply
+    for part in cut_off(stream.rstrip(), seed, tries=5):
+        assert not any(isinstance(event, Ended) for event in told(FORMAT.stream_reader(), [part]))
 
 
 @given(made.logprobs())
@@ -254,9 +255,9 @@ def test_logprobs_survive_in_both_kinds_of_answer(logprobs: tuple[Logprob, ...])
     body = FORMAT.write_reply(reply, answering())
     official.document(body)
     assert FORMAT.read_reply(body) == reply
-    stream = FORMAT.stream_writer(answering()).write(made.events_of(reply))
+    stream = FORMAT.stream_writer(answering()).write(events_of(reply))
     official.streamed(stream)
-    read = made.reply_of(made.told(FORMAT.stream_reader(), [stream]))
+    read = reply_of(told(FORMAT.stream_reader(), [stream]))
     assert read.logprobs == logprobs
 
 
@@ -308,11 +309,7 @@ def test_what_was_recorded_says_the_same_afterwards(interaction: dict[str, Any])
             FORMAT.read_reply(answer.encode())
         return
     reader = FORMAT.stream_reader()
-    reply = (
-        made.reply_of(made.told(reader, [answer.encode()]))
-        if asked.stream
-        else FORMAT.read_reply(answer.encode())
-    )
+    reply = reply_of(told(reader, [answer.encode()])) if asked.stream else FORMAT.read_reply(answer.encode())
     last = [line[6:] for line in answer.splitlines() if line.startswith("data: ")][-1:] or [answer]
     slow = msgspec.json.decode(last[0])
     slow = slow.get("response", slow)
@@ -325,6 +322,6 @@ def test_what_was_recorded_says_the_same_afterwards(interaction: dict[str, Any])
     official.document(body)
     assert made.bare(FORMAT.read_reply(body)) == made.bare(reply)
     if asked.stream:
-        for part in made.cut_off(answer.strip().encode(), tries=200):
-            events = made.told(FORMAT.stream_reader(), [part])
+        for part in cut_off(answer.strip().encode(), tries=200):
+            events = told(FORMAT.stream_reader(), [part])
             assert not any(isinstance(event, Ended) for event in events)

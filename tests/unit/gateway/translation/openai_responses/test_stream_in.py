@@ -20,7 +20,7 @@ from gateway.translation.events import (
     TextPiece,
 )
 from gateway.translation.openai_responses.stream_in import Reader
-from tests.fakes.conversations import reply_of, told
+from tests.fakes.event_streams import reply_of, told
 from tests.fakes.responses import USAGE, event, message
 
 BEGUN = event("response.created", 0, response={"id": "resp_1", "model": "gpt-x", "status": "in_progress"})
