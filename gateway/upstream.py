@@ -75,15 +75,24 @@ class Upstream:
             connection = await self._connect(pool, timeouts, total_at, now + timeouts.connect_s)
         if connection.carried:
             self.reused += 1
-        try:
-            reply = await connection.ask(outgoing, start, timeouts, total_at, stream=stream)
-        except Stale:
-            if connection.carried == 1 or outgoing.parts is not None or self.closed:
+        while True:
+            reply = connection.ask(outgoing, start, timeouts, total_at, stream=stream)
+            try:
+                if not (reply.asked or reply.over):
+                    await connection.send(outgoing, start, reply)
+                while not reply.status:
+                    await reply.news()
+                break
+            except Stale:
+                reply.close()
+                if connection.carried == 1 or outgoing.parts is not None or self.closed:
+                    raise
+                self.retried += 1
+                connect_at = pool.loop.time() + timeouts.connect_s
+                connection = await self._connect(pool, timeouts, total_at, connect_at, fresh=True)
+            except BaseException:
+                reply.close()
                 raise
-            self.retried += 1
-            connect_at = pool.loop.time() + timeouts.connect_s
-            connection = await self._connect(pool, timeouts, total_at, connect_at, fresh=True)
-            reply = await connection.ask(outgoing, start, timeouts, total_at, stream=stream)
         if reply.status == PROXY_WANTS_LOGIN and way.prefix and way.proxy is not None:
             reply.close()
             raise way.proxy.failed("wants a user and a password (407)")

@@ -45,34 +45,38 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         return transport is not None and not self.lost and not transport.is_closing()
 
-    async def ask(
+    def ask(
         self, outgoing: Outgoing, head: bytes, timeouts: Timeouts, total_at: float, *, stream: bool
     ) -> Reply:
-        """Send a request, which begins with this head, and return its answer once the headers are there; raise UpstreamFailed.
+        """Send a request, which begins with this head, and return its answer, which may be long in coming.
 
-        Whoever gets the answer closes it. After an error the connection is closed.
+        A long request is left to `send`. Whoever gets the answer closes it.
         """
         reply = self._reply = Reply(
             self, self._clock, outgoing.method, timeouts, total_at, stream, self.carried > 0
         )
         self.carried += 1
-        try:
-            body = outgoing.body
-            if outgoing.parts is not None or len(body) > PIECE:
-                await self._send(outgoing, head, reply)
-            elif self.lost or self._transport is None:
-                reply.lost(None)
-            else:
-                self._transport.write(head + body)
-                reply.sent()
-            while not reply.status:
-                await reply.news()
-        except BaseException:
-            self._reply = None
-            reply.leave()
-            self.abort()
-            raise
+        if self.lost or self._transport is None:
+            reply.lost(None)
+        elif outgoing.parts is None and len(outgoing.body) <= PIECE:
+            self._transport.write(head + outgoing.body)
+            reply.sent()
         return reply
+
+    async def send(self, outgoing: Outgoing, head: bytes, reply: Reply) -> None:
+        """Send a long request at the peer's pace; stop early when the answer is an error or over before the request is."""
+        reply.sending()
+        await self._put(head, reply)
+        if outgoing.parts is None:
+            whole = await self._send_whole(outgoing.body, reply)
+        else:
+            try:
+                async with asyncio.timeout_at(reply.total_at):
+                    whole = await self._send_parts(outgoing.parts, outgoing.length, reply)
+            except TimeoutError as error:
+                raise timed_out("total", reply.timeouts.total_s, self.peer) from error
+        if whole:
+            reply.sent()
 
     def leave(self) -> bool:
         """Be done with the answer; say whether the connection may carry another request. Closes it if not."""
@@ -160,21 +164,6 @@ class Connection(asyncio.Protocol):
         self.alarm_at = math.inf
         if self._reply is not None:
             self._reply.ring()
-
-    async def _send(self, outgoing: Outgoing, head: bytes, reply: Reply) -> None:
-        """Send at the peer's pace; stop early when the answer is an error or over before the request is."""
-        reply.sending()
-        await self._put(head, reply)
-        if outgoing.parts is None:
-            whole = await self._send_whole(outgoing.body, reply)
-        else:
-            try:
-                async with asyncio.timeout_at(reply.total_at):
-                    whole = await self._send_parts(outgoing.parts, outgoing.length, reply)
-            except TimeoutError as error:
-                raise timed_out("total", reply.timeouts.total_s, self.peer) from error
-        if whole:
-            reply.sent()
 
     async def _send_whole(self, body: bytes, reply: Reply) -> bool:
         view = memoryview(body)

@@ -101,6 +101,8 @@ class Reply(msgspec.Struct, eq=False):
     headers: Headers = []
     connected_ns: int = 0
     first_byte_ns: int = 0
+    asked: bool = False
+    """The whole request is written."""
     on_body: Callable[[bytes], None] | None = None
     """httptools calls it for each piece of the body."""
     on_part: Callable[[bytes], bool] | None = None
@@ -118,7 +120,6 @@ class Reply(msgspec.Struct, eq=False):
     _keep: bool = False
     _surplus: bool = False
     _paused: bool = False
-    _asked: bool = False
     _error: UpstreamFailed | None = None
     _waiter: asyncio.Future[None] | None = None
     _last: float = math.inf
@@ -208,7 +209,7 @@ class Reply(msgspec.Struct, eq=False):
 
     def sent(self) -> None:
         """Everything is written: the provider's silence counts from here."""
-        self._asked = True
+        self.asked = True
         if self._complete or self._error is not None:
             return
         line, when = self.line, self.total_at
@@ -272,7 +273,7 @@ class Reply(msgspec.Struct, eq=False):
         if not self._complete:
             self._error = self._error or BrokenAnswer("the answer was left before its end")
             return False
-        clean = self._keep and self._asked and not self._surplus
+        clean = self._keep and self.asked and not self._surplus
         if clean and self._paused:
             self._resume()
         return clean
@@ -327,7 +328,7 @@ class Reply(msgspec.Struct, eq=False):
     def _begin(self) -> None:
         self._begun = True
         self.first_byte_ns = self.clock.monotonic_ns()
-        if self.stream and self._asked:
+        if self.stream and self.asked:
             self._alarm(self.line.loop.time() + self.timeouts.idle_s)
 
     def _hand_on(self, take: Callable[[bytes], bool]) -> bool:
@@ -344,13 +345,13 @@ class Reply(msgspec.Struct, eq=False):
         if taken:
             pieces.clear()
             self._quiet = 0
-            if self._asked:
+            if self.asked:
                 self._last = self.line.loop.time()
         return taken
 
     def _count(self, size: int, held: int) -> None:
         """After bytes that did not end the answer: the idle clock, the limits, the brake."""
-        if self.stream and self._asked:
+        if self.stream and self.asked:
             self._last = self.line.loop.time()
         if self.status and len(self._pieces) != held:
             self._quiet = 0

@@ -73,7 +73,17 @@ async def ask(
 ) -> Reply:
     outgoing = Outgoing("POST", Origin("http", "api.test", 80), "/", [], body, parts, length)
     total_at = asyncio.get_running_loop().time() + total_s
-    return await connection.ask(outgoing, b"HEAD\r\n\r\n", Timeouts(total_s=total_s), total_at, stream=False)
+    head = b"HEAD\r\n\r\n"
+    reply = connection.ask(outgoing, head, Timeouts(total_s=total_s), total_at, stream=False)
+    try:
+        if not (reply.asked or reply.over):
+            await connection.send(outgoing, head, reply)
+        while not reply.status:
+            await reply.news()
+    except BaseException:
+        reply.close()
+        raise
+    return reply
 
 
 def connected(full_after: int = 2**60) -> tuple[Connection, Wire]:
