@@ -280,7 +280,7 @@ class Client(msgspec.Struct, eq=False):
         self._unsent = b""
         self._transport.write(chunk)
 
-    async def finish(self, last: bytes = b"") -> None:
+    def finish(self, last: bytes = b"") -> None:
         """Send the last part and end the answer."""
         if self._bodiless:
             last = b""
@@ -288,7 +288,7 @@ class Client(msgspec.Struct, eq=False):
             last = b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last) if last else b"0\r\n\r\n"
         self._end(self._unsent + last)
 
-    async def answer(self, status: int, body: bytes, headers: Headers | None = None) -> None:
+    def answer(self, status: int, body: bytes, headers: Headers | None = None) -> None:
         """Send a whole answer; JSON unless `headers` say otherwise."""
         head = self._head(status, headers or [JSON_TYPE], length=len(body))
         self._end(head if self._bodiless else head + body)
@@ -394,13 +394,18 @@ def split_target(url: bytes) -> tuple[str, bytes, bytes]:
     return (unquote(path) if "%" in path else path), raw_path, query
 
 
+def whole_body(client: Client, *, limit: int) -> bytes:
+    """Return the body of a request that is complete, as most are with their headers; raise TooLarge."""
+    body = client.taken()
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
 async def read_body(client: Client, headers: dict[bytes, bytes], *, limit: int, silence_s: float) -> bytes:
     """Return the whole body; raise TooLarge, TooSlow, or BadRequest if the client left."""
-    if client.complete:  # it came together with the headers
-        body = client.taken()
-        if len(body) > limit:
-            raise _too_large(limit)
-        return body
+    if client.complete:
+        return whole_body(client, limit=limit)
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
@@ -467,4 +472,4 @@ class Asgi:
         elif message.get("more_body", False):
             await client.send(message.get("body", b""))
         else:
-            await client.finish(message.get("body", b""))
+            client.finish(message.get("body", b""))

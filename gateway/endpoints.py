@@ -15,7 +15,7 @@ import msgspec
 
 from gateway import sign_in_pages, surfaces
 from gateway.access import check_path, need
-from gateway.asgi import Asgi, Client, Headers, Receive, Scope, Send, read_body
+from gateway.asgi import Asgi, Client, Headers, Receive, Scope, Send, read_body, whole_body
 from gateway.clock import Clock
 from gateway.errors import GatewayError, MethodNotAllowed, Unauthenticated, Unavailable, UnknownUrl
 from gateway.exchange import Exchange, Identity
@@ -29,7 +29,7 @@ from gateway.sign_in import SignIn, opens_page
 from gateway.stages.auth import Auth
 from gateway.stages.identity import header_value, read_identity
 from gateway.surfaces import Surface
-from gateway.upload import upload_of
+from gateway.upload import Upload, upload_of
 from gateway.wire.base import Wire
 
 logger = logging.getLogger(__name__)
@@ -128,7 +128,16 @@ class App:
             if met is None:
                 met = await self._meet(client, headers, surface, wire)
             if met is not None:
-                await self._pipeline.run(await self._exchange(call_id, client, headers, met))
+                silence_s, upload = self._body_timeout_s, None
+                if met.surface.place is not None:
+                    upload = upload_of(client, headers, silence_s=silence_s)
+                if upload is not None or client.upgrade:
+                    body = b""
+                elif client.complete:
+                    body = whole_body(client, limit=self._max_body_bytes)
+                else:
+                    body = await read_body(client, headers, limit=self._max_body_bytes, silence_s=silence_s)
+                await self._pipeline.run(self._exchange(call_id, client, headers, met, upload, body))
         except GatewayError as error:
             self._refused(error.code)
             await refuse(client, wire, error)
@@ -163,21 +172,20 @@ class App:
             client.head.known = met
         return met
 
-    async def _exchange(
-        self, call_id: str, client: Client, headers: dict[bytes, bytes], met: Met
+    def _exchange(
+        self,
+        call_id: str,
+        client: Client,
+        headers: dict[bytes, bytes],
+        met: Met,
+        upload: Upload | None,
+        body: bytes,
     ) -> Exchange:
-        """Return the call, its body read."""
+        """Return the call."""
         surface, identity = met.surface, met.identity
         client.event_id = met.event_id
         if identity.event_id_made:
             identity = msgspec.structs.replace(identity, event_id=call_id)
-        place, upload, body = surface.place, None, b""
-        if place is not None:
-            upload = upload_of(client, headers, silence_s=self._body_timeout_s)
-        if upload is None and not client.upgrade:
-            body = await read_body(
-                client, headers, limit=self._max_body_bytes, silence_s=self._body_timeout_s
-            )
         return Exchange(
             call_id=call_id,
             wire=surface.wire,
@@ -185,7 +193,7 @@ class App:
             body=body,
             named=surface.model,
             query=client.head.query,
-            place=place,
+            place=surface.place,
             upload=upload,
             client=client,
             started_at_us=self._clock.now_us(),
@@ -199,7 +207,7 @@ class App:
         path = client.path
         if local := self._public.get(path):
             _for_reading(client)
-            await client.answer(*await local())
+            client.answer(*await local())
             return
         if await self._sign_in.answer(client, headers):
             return
@@ -212,17 +220,17 @@ class App:
         self._sign_in.check_forgery(client, headers, principal)
         if asked := self._protected.get(path):
             _for_reading(client)
-            await client.answer(*await asked(wire, principal))
+            client.answer(*await asked(wire, principal))
             return
         for prefix, one in self._one_of.items():
             if client.method in READING and path.startswith(prefix):
-                await client.answer(*await one(wire, principal, path[len(prefix) :]))
+                client.answer(*await one(wire, principal, path[len(prefix) :]))
                 return
         if rule_for(client.method, path) is None and (before := surfaces.too_much(client.method, path)):
             raise _misplaced(path, before)
         check_path(principal, client.method, path)
         if opens_page(client, headers) and not path.startswith("/api/") and rule_for("GET", path) is None:
-            await client.answer(404, sign_in_pages.unknown(path), sign_in_pages.HEADERS)
+            client.answer(404, sign_in_pages.unknown(path), sign_in_pages.HEADERS)
             return
         await self._pass_on(client, principal)
 
@@ -271,7 +279,7 @@ async def _cors(client: Client, headers: dict[bytes, bytes], origin: bytes) -> b
     ]
     if client.method != "OPTIONS" or b"access-control-request-method" not in headers:
         return False
-    await client.answer(
+    client.answer(
         204,
         b"",
         [

@@ -121,9 +121,9 @@ async def refuse(client: Client, wire: Wire, error: GatewayError, *, stream: boo
             await client.send(wire.broken(error))
         client.break_off()
     elif isinstance(error, Refused):
-        await client.answer(error.status, error.body, error.headers)
+        client.answer(error.status, error.body, error.headers)
     else:
-        await client.answer(error.status, wire.error(error), _headers(client, error))
+        client.answer(error.status, wire.error(error), _headers(client, error))
         if error.status == 413:  # the rest of the body is not read
             client.linger()
 

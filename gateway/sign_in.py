@@ -107,7 +107,7 @@ class SignIn:
         elif path == CALLBACK and read:
             await self._come_back(client, headers)
         elif path == SIGN_OUT and read:
-            await client.answer(303, b"", [(b"location", ACCOUNT.encode())])
+            client.answer(303, b"", [(b"location", ACCOUNT.encode())])
         elif path in (SIGN_OUT, ACCOUNT) and (read or client.method == "POST"):
             return await self._inside(client, headers, read=read)
         else:
@@ -129,7 +129,7 @@ class SignIn:
         retry = int(error.retry_after_s) if error is not None and error.retry_after_s else 0
         extra = [(b"retry-after", b"%d" % retry)] if retry else []
         page = pages.sign_in(to, str(error) if error is not None else "", issuer=self._issuer)
-        await client.answer(status, page, [*pages.HEADERS, *extra])
+        client.answer(status, page, [*pages.HEADERS, *extra])
 
     async def _sign_in(self, client: Client, headers: dict[bytes, bytes]) -> None:
         if not _ours(headers):
@@ -145,7 +145,7 @@ class SignIn:
         except GatewayError as error:
             await self._form(client, to, error)
             return
-        await client.answer(303, b"", [(b"location", _local(to)), _cookie(client, token)])
+        client.answer(303, b"", [(b"location", _local(to)), _cookie(client, token)])
 
     def _shown(self, key: str) -> str:
         """Return the cookie for a key that was shown; raise Unauthenticated, Forbidden."""
@@ -166,7 +166,7 @@ class SignIn:
             await self._form(client, to, error)
             return
         kept = _cookie(client, journey.binding, f"; Max-Age={_JOURNEY_S}", name=JOURNEY)
-        await client.answer(303, b"", [(b"location", journey.url.encode()), kept])
+        client.answer(303, b"", [(b"location", journey.url.encode()), kept])
 
     async def _come_back(self, client: Client, headers: dict[bytes, bytes]) -> None:
         said = _query(client)
@@ -181,14 +181,14 @@ class SignIn:
         except GatewayError as error:
             await self._form(client, "/", error)
             return
-        await client.answer(303, b"", [(b"location", _local(ticket.to)), _cookie(client, ticket.token), over])
+        client.answer(303, b"", [(b"location", _local(ticket.to)), _cookie(client, ticket.token), over])
 
     async def _inside(self, client: Client, headers: dict[bytes, bytes], *, read: bool) -> bool:
         """Answer somebody who is signed in already; False for who is not."""
         cookie = _kept(headers)
         principal = self._by_cookie(headers) if cookie and _ours(headers) else None
         if principal is None and client.path == SIGN_OUT:
-            await client.answer(303, b"", [(b"location", b"/"), _cookie(client, "", "; Max-Age=0")])
+            client.answer(303, b"", [(b"location", b"/"), _cookie(client, "", "; Max-Age=0")])
             return True
         if principal is None:
             return False
@@ -198,10 +198,10 @@ class SignIn:
         if client.path == SIGN_OUT:
             if cookie.startswith(calls.SESSION_PREFIX):
                 await self._ask(calls.SIGN_OUT, calls.session_digest(cookie), type(None))
-            await client.answer(303, b"", [(b"location", b"/"), _cookie(client, "", "; Max-Age=0")])
+            client.answer(303, b"", [(b"location", b"/"), _cookie(client, "", "; Max-Age=0")])
         elif not principal.key_id.startswith(PERSON_ID):
             page = pages.leave(principal.project, principal.environment, self._csrf(headers))
-            await client.answer(200, page, pages.HEADERS)
+            client.answer(200, page, pages.HEADERS)
         else:
             await self._account(client, principal.key_id, _changes(given), self._csrf(headers))
         return True
@@ -212,12 +212,12 @@ class SignIn:
             told = await self._ask(calls.ACCOUNT, ask, calls.Account)
         except Forbidden as error:
             told = await self._ask(calls.ACCOUNT, calls.AccountAsk(person), calls.Account)
-            await client.answer(error.status, pages.account(told, csrf, str(error)), pages.HEADERS)
+            client.answer(error.status, pages.account(told, csrf, str(error)), pages.HEADERS)
             return
         if changes:
-            await client.answer(303, b"", [(b"location", b"/" if "project" in changes else ACCOUNT.encode())])
+            client.answer(303, b"", [(b"location", b"/" if "project" in changes else ACCOUNT.encode())])
         else:
-            await client.answer(200, pages.account(told, csrf), pages.HEADERS)
+            client.answer(200, pages.account(told, csrf), pages.HEADERS)
 
     async def _read(self, client: Client, headers: dict[bytes, bytes]) -> dict[str, str]:
         body = await read_body(client, headers, limit=_FORM_BYTES, silence_s=self._silence_s)

@@ -88,9 +88,9 @@ class AnswerCache:
         headers = [(b"content-type", kept.content_type.encode("latin-1"))]
         if exchange.peek is not None and exchange.peek.stream:
             exchange.client.begin(_OK, headers)
-            await exchange.client.finish(kept.body)
+            exchange.client.finish(kept.body)
         else:
-            await exchange.client.answer(_OK, kept.body, headers)
+            exchange.client.answer(_OK, kept.body, headers)
 
     def keep(self, exchange: Exchange) -> None:
         """Have the answer kept if it is whole, without fault and not too long. Called once the call is settled."""

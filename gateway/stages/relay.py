@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from gateway.clock import Clock
 from gateway.errors import BrokenAnswer, Refused, StreamRefused
-from gateway.exchange import KEEP_BYTES, Exchange
+from gateway.exchange import Exchange
 from gateway.guardrails.screened import Screened
 from gateway.providers.base import Headers, Provider
 from gateway.sockets import Switched
@@ -72,10 +72,10 @@ class Relay:
         crossing: Crossing | None,
         *,
         strip_usage: bool,
-    ) -> Awaitable[bool]:
-        """Return what sends the answer to the client, translated if need be, and says if it was a good one.
+    ) -> Awaitable[bool] | bool:
+        """Send the answer to the client, translated if need be, and say if it was a good one.
 
-        Either may raise UpstreamFailed: the answer is not whole.
+        At once if nothing is to be waited for. Either way it may raise UpstreamFailed: the answer is not whole.
         """
         if isinstance(answer, Switched):
             return answer.splice(exchange)
@@ -99,9 +99,10 @@ class Relay:
             return self._screened(exchange, answer, exchange.screen, stream=stream, packed=bool(encoding))
         view = Packed(reading) if encoding else None
         body = answer.whole
-        if body is not None:
-            return self._at_once(exchange, answer, view, body, stream=stream)
-        return (self._stream if stream else self._document)(exchange, answer, view)
+        if body is None or exchange.on_id is not None:
+            return (self._stream if stream else self._document)(exchange, answer, view)
+        out, headers = _read(exchange, answer, view, body, stream=stream)
+        return _send(exchange, answer, view, out, headers)
 
     async def _translate(
         self, exchange: Exchange, answer: Answer, crossing: Crossing, content_type: str, *, packed: bool
@@ -167,7 +168,7 @@ class Relay:
         reading.end()
         if not client.started:
             client.begin(answer.status, answer.headers)
-        await client.finish()
+        client.finish()
         if exchange.on_id is not None:  # a batch's output: it is counted once it is delivered
             await _tell_id(exchange)
         return True
@@ -176,31 +177,12 @@ class Relay:
         self, exchange: Exchange, answer: Answer, view: View | None, body: bytes, *, stream: bool
     ) -> bool:
         """Send an answer that is all here in one piece."""
-        client, reading = exchange.client, view or exchange.reading
-        assert reading is not None, "pass_on() made it"
-        out = reading.feed(body)
-        rest = reading.end()
-        headers = answer.headers
-        if rest:
-            out += rest
-            headers = _unsized(headers)
-        exchange.first_token_ns = exchange.first_byte_ns
-        if stream:
-            headers = _unsized(headers)
-            _check_opening(exchange, answer, [out], ended=True)
+        out, headers = _read(exchange, answer, view, body, stream=stream)
         if exchange.on_id is not None:
             await _tell_id(exchange)
         if exchange.on_whole is not None:
             await exchange.on_whole(exchange, out)
-        kept = out if view is None else view.plain
-        if exchange.answer_bytes < KEEP_BYTES:
-            exchange.answer.append(kept)
-        exchange.answer_bytes += len(kept)
-        if client.started:  # by a heartbeat
-            await client.finish(out)
-        else:
-            await client.answer(answer.status, out, headers)
-        return True
+        return _send(exchange, answer, view, out, headers)
 
     async def _stream(self, exchange: Exchange, answer: Answer, view: View | None) -> bool:
         """Send events as they come; once the client is gone, read on for the usage at the end."""
@@ -244,7 +226,7 @@ class Relay:
             await exchange.on_whole(exchange, rest)
         if not exchange.client.gone:
             keep(exchange, rest)
-            await exchange.client.finish(last + rest)
+            exchange.client.finish(last + rest)
         return well
 
     async def _open(
@@ -311,8 +293,38 @@ class Relay:
             read(part)
             await client.send(part)
         reading.end()
-        await client.finish()
+        client.finish()
         return True
+
+
+def _read(
+    exchange: Exchange, answer: Answer, view: View | None, body: bytes, *, stream: bool
+) -> tuple[bytes, Headers]:
+    """Read an answer that is all here; return what to send of it."""
+    reading = view or exchange.reading
+    assert reading is not None, "pass_on() made it"
+    out = reading.feed(body)
+    rest = reading.end()
+    headers = answer.headers
+    if rest:
+        out += rest
+        headers = _unsized(headers)
+    exchange.first_token_ns = exchange.first_byte_ns
+    if stream:
+        headers = _unsized(headers)
+        _check_opening(exchange, answer, [out], ended=True)
+    return out, headers
+
+
+def _send(exchange: Exchange, answer: Answer, view: View | None, out: bytes, headers: Headers) -> bool:
+    """Send the whole of an answer; it was a good one."""
+    client = exchange.client
+    keep(exchange, out if view is None else view.plain)
+    if client.started:  # by a heartbeat
+        client.finish(out)
+    else:
+        client.answer(answer.status, out, headers)
+    return True
 
 
 def forget(exchange: Exchange) -> None:

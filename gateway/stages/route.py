@@ -166,8 +166,11 @@ class Router:
             outgoing, crossing = await self._prepare(exchange, peek, way, ask_usage=strip_usage)
         except UpstreamFailed as failure:
             return not_asked(exchange, way, failure, (started_ns - zero_ns) // 1000)
-        body = outgoing.body
-        sha = sha256(body) if len(body) <= HASH_INLINE_BYTES else await asyncio.to_thread(sha256, body)
+        sha = (
+            await asyncio.to_thread(sha256, outgoing.body)
+            if len(outgoing.body) > HASH_INLINE_BYTES
+            else sha256(outgoing.body)
+        )
         timeouts = plan.timeouts if not limits.cut_ns else limits.cut(plan.timeouts, started_ns)
         health = self._board.get(way.id) or self._board.of(way, plan.breaker)
         health.began(started_ns)
@@ -183,7 +186,8 @@ class Router:
             if not exchange.first_byte_ns:  # no earlier attempt came so far
                 opened(exchange)
             exchange.first_byte_ns = answer.first_byte_ns
-            well = await self._relay.pass_on(exchange, answer, named, crossing, strip_usage=strip_usage)
+            sending = self._relay.pass_on(exchange, answer, named, crossing, strip_usage=strip_usage)
+            well = sending if isinstance(sending, bool) else await sending
         except UpstreamFailed as failure:
             error = failure
         finally:

@@ -117,7 +117,7 @@ async def tell(client: Client) -> None:
     except GatewayError as error:
         body = error.code.encode()
     words = (client.method, client.path, client.raw_path, client.query, client.headers, body)
-    await client.answer(200, repr(words).encode())
+    client.answer(200, repr(words).encode())
 
 
 def post(path: str, body: bytes, *headers: str) -> bytes:

@@ -26,10 +26,10 @@ class Caller:
         self.body = self.last = b""
         self.headers: Headers = []
 
-    async def answer(self, status: int, body: bytes, headers: Headers | None = None) -> None:
+    def answer(self, status: int, body: bytes, headers: Headers | None = None) -> None:
         """Take a whole answer."""
         self.begin(status, headers or [])
-        await self.finish(body)
+        self.finish(body)
 
     def begin(self, status: int, headers: Headers) -> None:
         """Take status and headers."""
@@ -39,7 +39,7 @@ class Caller:
         """Take a part."""
         self.body += chunk
 
-    async def finish(self, last: bytes = b"") -> None:
+    def finish(self, last: bytes = b"") -> None:
         """Take the last part."""
         self.body += last
         self.last = last

@@ -46,7 +46,7 @@ async def test_the_head_of_an_answer_in_asgis_words_does_not_wait_for_its_body()
 )
 async def test_an_answer_has_one_date(said: list[tuple[bytes, bytes]], dates: list[bytes]) -> None:
     async def answer(client: Client) -> None:
-        await client.answer(200, b"{}", said)
+        client.answer(200, b"{}", said)
 
     line = Line(answer)
     line.state.default_headers = [(b"date", b"ours")]
@@ -75,7 +75,7 @@ async def stream(client: Client) -> None:
     await client.start(200, [])
     for part in (b"one", b"", b"two"):
         await client.send(part)
-    await client.finish(b"end")
+    client.finish(b"end")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ async def test_an_answer_whose_length_was_said_lacks_its_last_part_until_it_is_l
         client.begin(200, [(b"content-length", b"9")])
         for part in (b"one", b"", b"two", b"end"):
             await client.send(part)
-        await client.finish()
+        client.finish()
         await accounted.wait()
         client.let_go()
 

@@ -34,7 +34,7 @@ class Stages:
         self.calls.append(exchange)
         exchange.headers[b"x-left-behind"] = b"1"
         exchange.headers.pop(b"host")
-        await exchange.client.answer(200, exchange.body)
+        exchange.client.answer(200, exchange.body)
 
 
 class House:

@@ -58,7 +58,7 @@ class Visitor:
     def told(self, name: str) -> Any:
         return ("127.0.0.1", 1) if name == "peername" else None
 
-    async def answer(self, status: int, body: bytes, headers: Headers) -> None:
+    def answer(self, status: int, body: bytes, headers: Headers) -> None:
         self.status, self.text, self.headers = status, body.decode(), dict(headers)
 
 

@@ -229,7 +229,7 @@ async def test_a_hang_up_reaches_the_handler_at_once_also_with_requests_behind_i
     async def forever(client: Client) -> None:
         client.watch(lambda: told.append(client.path))
         await client.ended()
-        await client.answer(200, b"")
+        client.answer(200, b"")
 
     line = Line(forever)
     line.hear(post("/a", b""), post("/b", b""))
@@ -335,7 +335,7 @@ async def test_the_sweep_leaves_who_waits_for_an_answer_alone() -> None:
 
     async def late(client: Client) -> None:
         await go.wait()
-        await client.answer(200, b"")
+        client.answer(200, b"")
 
     line = Line(late)
     line.hear(post("/", b""), b"GET / HT")

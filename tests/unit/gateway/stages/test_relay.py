@@ -55,6 +55,7 @@ async def test_an_id_is_kept_before_the_client_sees_it_even_if_the_time_to_wait_
     call.on_id = keep
     answer = Slow()
     sending = relay.Relay(SystemClock()).pass_on(call, answer, dict(HEADERS), None, strip_usage=False)
+    assert not isinstance(sending, bool)
 
     assert await sending
     assert seen == [False]
@@ -89,6 +90,7 @@ async def test_a_last_part_that_comes_with_the_end_goes_out_with_it(*, left: boo
     call.on_id = leave
     answer = Ending(HI, HI, DONE)
     sending = relay.Relay(SystemClock()).pass_on(call, answer, dict(HEADERS), None, strip_usage=False)
+    assert not isinstance(sending, bool)
 
     assert await sending
     assert (client.body, client.last) == ((b"", b"") if left else (HI + HI + DONE, DONE))
@@ -107,6 +109,7 @@ async def test_a_stream_that_ends_as_it_begins_goes_out_with_its_end(parts: tupl
     call = exchange(chat(stream=True))
     client = caller(call)
     sending = relay.Relay(SystemClock()).pass_on(call, Ending(*parts), dict(HEADERS), None, strip_usage=False)
+    assert not isinstance(sending, bool)
 
     assert await sending
     assert (client.started, client.body, client.last) == (True, b"".join(parts), b"".join(parts))
@@ -117,6 +120,7 @@ async def test_a_stream_that_ends_as_it_begins_goes_out_with_its_end(parts: tupl
 async def test_a_last_part_is_sent_even_if_the_stream_may_not_end_with_it(parts: tuple[bytes, ...]) -> None:
     call = exchange(chat(stream=True))
     sending = relay.Relay(SystemClock()).pass_on(call, Ending(*parts), dict(HEADERS), None, strip_usage=False)
+    assert not isinstance(sending, bool)
 
     with pytest.raises(BrokenAnswer):
         await sending

@@ -96,7 +96,7 @@ class Caller:
     def write(self, chunk: bytes) -> None:
         self.sent += chunk
 
-    async def finish(self, last: bytes = b"") -> None:
+    def finish(self, last: bytes = b"") -> None:
         self.sent += last
         self.finished = True
 
