@@ -31,7 +31,7 @@ import msgspec
 
 from telemetry import frames, segments
 from telemetry.payloads import Body, Redact, clean
-from telemetry.records import Call, Opened, Outcome, Settled
+from telemetry.records import Answer, Call, Opened, Outcome, Request, Settled
 from telemetry.redact import replace_secrets
 from telemetry.sealed import UNSEALED, Sealer, seal_outcome
 from telemetry.segment_writer import DISK_FULL, Reserve, SegmentWriter, sweep, sync_folder
@@ -93,7 +93,7 @@ class Told(NamedTuple):
 class _Queued(NamedTuple):
     """A body that waits for the thread."""
 
-    kind: frames.Kind
+    kind: type[Request | Answer]
     call: Call
     body: Body
     size: int
@@ -151,17 +151,18 @@ class Journal:
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
-    def open(self, call: Call, request: Body | None = None) -> None:
+    def open(self, call: Call, request: Body | None = None) -> frames.Written:
         """Remember that a call is about to be made, and its body; DiskFull if that is not possible.
 
-        Raises ValueError, TypeError or OverflowError for a call that msgpack cannot hold.
+        Returns what spares `settle` to pack the call again. Raises ValueError, TypeError or OverflowError for a call that msgpack cannot hold.
         """
         if not (self.payload_room() or self._spares()):
             raise DiskFull("the journal has no room")
-        opened = frames.pack(Opened(call))
+        written = frames.write(call)
+        opened = frames.pack(Opened(written.packed))
         behind = b""
         if request is not None and request.total <= AT_ONCE_BYTES:
-            behind = self._frame("request", call, request)
+            behind = self._frame(Request, call, request)
         try:
             try:
                 self._append(opened, behind)
@@ -172,17 +173,29 @@ class Journal:
         except OSError as error:
             raise DiskFull(f"the journal could not be written: {error.strerror}") from error
         if not behind and request is not None and request.total > AT_ONCE_BYTES:  # the first says no for most
-            self._enqueue("request", call, request)
+            self._enqueue(Request, call, request)
+        return written
 
-    def settle(self, call: Call, outcome: Outcome, answer: Body | None = None) -> None:
-        """Remember how a call went, and its answer. Never raises: a settlement that cannot be written is `lost`."""
+    def settle(
+        self,
+        call: Call,
+        outcome: Outcome,
+        answer: Body | None = None,
+        *,
+        written: frames.Written | None = None,
+    ) -> None:
+        """Remember how a call went, and its answer. Never raises: a settlement that cannot be written is `lost`.
+
+        `written` is what `open` returned; the call may be another one by now.
+        """
         behind = b""
         try:
             if outcome.memory.block:
                 outcome = seal_outcome(self._sealer, call.project, outcome)
-            settled = frames.pack(Settled(call, outcome))
+            said = written.packed if written is not None and written.call is call else call
+            settled = frames.pack(Settled(said, outcome))
             if answer is not None and answer.total <= AT_ONCE_BYTES:
-                behind = self._frame("answer", call, answer)
+                behind = self._frame(Answer, call, answer)
             try:
                 self._append(settled, behind)
             except OSError as error:
@@ -193,7 +206,7 @@ class Journal:
             if self._always:
                 self._try_to_sync()
         if not behind and answer is not None and answer.total > AT_ONCE_BYTES:
-            self._enqueue("answer", call, answer)
+            self._enqueue(Answer, call, answer)
 
     def add(self, logs: Sequence[Told]) -> None:
         """Remember calls that are over, all of them with all bodies, or none; DiskFull if that is not possible.
@@ -260,14 +273,14 @@ class Journal:
 
     # frames
 
-    def _frame(self, kind: frames.Kind, call: Call, body: Body) -> bytes:
+    def _frame(self, kind: type[Request | Answer], call: Call, body: Body) -> bytes:
         """Return the frame of a body; none if it had to be dropped."""
         if not self.payload_room():
             self._drop(call, "no room")
             return b""
         try:
             said = clean(call, body, self._redact, self._cut_bytes, self._seal)
-            return frames.pack(frames.BODIES[kind](said))
+            return frames.pack(kind(said))
         except _UNWRITABLE as error:
             self._drop(call, str(error))
             return b""
@@ -353,7 +366,7 @@ class Journal:
 
     # large bodies
 
-    def _enqueue(self, kind: frames.Kind, call: Call, body: Body) -> None:
+    def _enqueue(self, kind: type[Request | Answer], call: Call, body: Body) -> None:
         """Leave a body to the thread, unless it has too much to do."""
         size = sum(map(len, body.chunks))
         self._queue.append(_Queued(kind, call, body, size))

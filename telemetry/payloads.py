@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from telemetry.records import Call, Payload
 from telemetry.redact import OVERLAP
@@ -36,8 +37,7 @@ def clean(call: Call, body: Body, redact: Redact, cut_bytes: int, seal: Seal = U
         kept, redactions = _beginning(body, redact, cut_bytes)
     else:
         kept, redactions = redact(b"".join(body.chunks))
-    remember = body.remember
-    return Payload(  # by position: names would take five times as long
+    payload = Payload(  # by position: names would take five times as long
         call.call_id,
         call.project,
         call.environment,
@@ -48,13 +48,19 @@ def clean(call: Call, body: Body, redact: Redact, cut_bytes: int, seal: Seal = U
         body.total,
         _sha256(body) if cut or redactions else "",
         redactions,
-        remember,
-        call.user_id if remember else "",
-        call.agent_id if remember else "",
-        call.thread_id if remember else "",
-        call.log_id,
-        call.event_id if remember else "",
     )
+    if call.log_id:
+        payload = replace(payload, log_id=call.log_id)
+    if body.remember:
+        payload = replace(
+            payload,
+            remember=True,
+            user_id=call.user_id,
+            agent_id=call.agent_id,
+            thread_id=call.thread_id,
+            event_id=call.event_id,
+        )
+    return payload
 
 
 def _beginning(body: Body, redact: Redact, cut_bytes: int) -> tuple[bytes, int]:

@@ -51,7 +51,7 @@ class Recorder:
             remember = call.memory in REMEMBERED and bool(call.user_id or call.agent_id)
             request = Body("application/json", [exchange.body], call.request_bytes, remember)
         try:
-            self._journal.open(call, request)
+            exchange.written = self._journal.open(call, request)
         except DiskFull as error:
             self._refused(JournalFull.code)
             raise JournalFull(
@@ -75,7 +75,7 @@ class Recorder:
         answer = None
         if exchange.answer and capture != "none":
             answer = Body(exchange.content_type, exchange.answer, exchange.answer_bytes)
-        self._journal.settle(call, outcome, answer)
+        self._journal.settle(call, outcome, answer, written=exchange.written)
         self._count(call, outcome)
 
     def _capture(self, exchange: Exchange) -> Capture:
