@@ -26,6 +26,7 @@ STATUS_LINES = {
 
 _LINE = b": ".join
 """Makes a header's pair its line."""
+_IDS = b"x-tidegate-call-id: %b\r\nx-tidegate-event-id: %b"
 NONE: frozenset[bytes] = frozenset()
 JSON_TYPE = (b"content-type", b"application/json")
 
@@ -341,10 +342,12 @@ class Client(msgspec.Struct, eq=False):
         names = dict(headers)
         if self.instead:
             headers = [pair for pair in headers if pair[0] not in self.instead]
-        lines = [*map(_LINE, headers), *map(_LINE, self.extra), b"x-tidegate-call-id: " + self.request_id]
-        lines.append(b"x-tidegate-event-id: " + (self.event_id or self.request_id))
+        own = self.request_id
+        lines = [*map(_LINE, headers), _IDS % (own, self.event_id or own)]
+        if self.extra:
+            lines += map(_LINE, self.extra)
         if b"x-request-id" not in names:
-            lines.append(b"x-request-id: " + self.request_id)
+            lines.append(b"x-request-id: " + own)
         if b"content-length" not in names and status not in BODILESS:
             if length is not None:
                 lines.append(b"content-length: %d" % length)

@@ -8,6 +8,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from msgspec.structs import astuple
+
 from gateway.link import LinkClient
 from gateway.upstream import Upstream
 from telemetry.journal import Journal
@@ -113,7 +115,9 @@ class WorkerMetrics:
         self._overhead.merge(_buckets(_OVERHEAD_BOUNDS, overhead), sum(overhead) / 1e6)
         if began := list(filter(None, first)):
             self._first.merge(_buckets(_BOUNDS, began), sum(began) / 1e6, surface)
-        read, wrote = sum(one.input_total for one in usages), sum(one.output_total for one in usages)
+        sums = map(sum, zip(*map(astuple, usages), strict=True))  # of each bucket
+        used = Usage(**dict(zip(Usage.__struct_fields__, sums, strict=True)))
+        read, wrote = used.input_total, used.output_total
         if read or wrote:
             self._tokens.add(read, provider, "input")
             self._tokens.add(wrote, provider, "output")

@@ -6,6 +6,8 @@ the length, so it can mean nothing else than what the parser said.
 
 from __future__ import annotations
 
+import msgspec
+
 from gateway.asgi import Head, Headers
 
 LENGTH = b"content-length"
@@ -24,28 +26,44 @@ Key = tuple[bytes, bytes]
 """A head's bytes before its length and after it."""
 
 
+class Known(msgspec.Struct, frozen=True, eq=False):
+    """A head that was read before."""
+
+    front: bytes
+    """Its bytes before its length ..."""
+    back: bytes
+    """... and behind it, up to the body."""
+    head: Head
+    at: int
+    """Which of its headers is the length."""
+
+
 class Heads:
     """What is remembered of them, for all connections. A head that comes only once is not kept."""
 
     def __init__(self) -> None:
-        self._known: dict[Key, tuple[Head, int]] = {}
-        """The head, and which of its headers is the length."""
+        self._known: dict[Key, Known] = {}
         self._seen: set[int] = set()
         """Hashes of heads that came once."""
 
-    def find(self, data: bytes) -> tuple[Head, Headers, bytes, int] | None:
-        """Return head, headers and body of a whole request with a known head, and where in `data` it ends."""
-        key, digits, end = _cut(data)
-        known = self._known.get(key)
-        if known is None or not digits.isdigit() or len(digits) > MOST_DIGITS:
+    def find(self, data: bytes, last: Known | None) -> tuple[Known, Headers, bytes, int] | None:
+        """Return head, headers and body of a whole request with a known head, and where in `data` it ends.
+
+        `last` is tried first: the one that its connection found last, which nearly always is the same.
+        """
+        digits = b"" if last is None else _length(data, last)
+        if not digits:
+            last = self._known.get(_cut(data)[0])
+            digits = b"" if last is None else _length(data, last)
+        if last is None or not digits:
             return None
-        stop = end + 4 + int(digits)
+        size = int(digits)
+        stop = len(last.front) + len(digits) + len(last.back) + size
         if stop > len(data):
             return None
-        head, at = known
-        headers = head.headers.copy()
-        headers[at] = (LENGTH, digits)
-        return head, headers, data[end + 4 : stop], stop
+        headers = last.head.headers.copy()
+        headers[last.at] = (LENGTH, digits)
+        return last, headers, data[stop - size : stop], stop
 
     def learn(self, data: bytes, head: Head) -> Head:
         """Take in what the parser made of the head with which `data` begins; return the one to use for it."""
@@ -55,7 +73,7 @@ class Heads:
         if end < 0 or not digits.isdigit():
             return head
         if key in self._known:
-            return self._known[key][0]
+            return self._known[key].head
         mark = hash(key)
         if mark not in self._seen:
             if len(self._seen) >= MOST_SEEN:
@@ -64,7 +82,9 @@ class Heads:
         elif _is_plain(data[:end], head):
             if len(self._known) >= MOST_HEADS:
                 del self._known[next(iter(self._known))]
-            self._known[key] = (head, head.headers.index((LENGTH, digits)))
+            front, back = key
+            at = head.headers.index((LENGTH, digits))
+            self._known[key] = Known(front, b"\r\n%b\r\n" % back, head, at)
         return head
 
 
@@ -73,9 +93,19 @@ def _cut(data: bytes) -> tuple[Key, bytes, int]:
     end = data.find(b"\r\n\r\n", 0, LONGEST)
     front, found, back = data[: end + 2].partition(_SPELLINGS[0])
     if not found:
-        front, _, back = front.partition(_SPELLINGS[1])
+        front, found, back = front.partition(_SPELLINGS[1])
     digits, _, back = back.partition(b"\r\n")
-    return (front, back), digits, end
+    return (front + found, back), digits, end
+
+
+def _length(data: bytes, known: Known) -> bytes:
+    """Return the digits of the length if the data begins with a head like this one, else nothing."""
+    if not data.startswith(known.front):
+        return b""
+    begin = len(known.front)
+    end = data.find(b"\r", begin, begin + MOST_DIGITS + 1)
+    digits = data[begin:end]
+    return digits if end > 0 and digits.isdigit() and data.startswith(known.back, end) else b""
 
 
 def _is_plain(raw: bytes, head: Head) -> bool:

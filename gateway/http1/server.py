@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 
 from gateway.asgi import STATUS_LINES, Client, Head, Headers, Taker, split_target
 from gateway.errors import BadRequest, GatewayError, TooSlow
-from gateway.http1.heads import Heads
+from gateway.http1.heads import Heads, Known
 from gateway.ids import uuid7
 
 logger = logging.getLogger(__name__)
@@ -83,6 +83,8 @@ class Connection(asyncio.Protocol):
         """The next byte begins a request."""
         self._beginning = b""
         """What was read at once of a request with its first byte, until its head is complete."""
+        self._known: Known | None = None
+        """The head of its last request, if it was known."""
         self._url = b""
         self._headers: Headers = []
         self._upgrade: bytes | None = None
@@ -125,9 +127,9 @@ class Connection(asyncio.Protocol):
             if self._upgrading.take(data) > MUCH:
                 self._pause_reading()
             return
-        if self._between and self._active is None and (again := self.heads.find(data)) is not None:
-            head, headers, body, end = again
-            self._repeat(head, headers, body)
+        if self._between and self._active is None and (again := self.heads.find(data, self._known)):
+            self._known, headers, body, end = again
+            self._repeat(self._known.head, headers, body)
             if end == len(data):
                 return
             data = data[end:]

@@ -50,7 +50,9 @@ _bodies = msgspec.json.Decoder(_Body)
 _thinkings = msgspec.json.Decoder(_Thinking)
 _output_configs = msgspec.json.Decoder(_OutputConfig)
 _lists = msgspec.json.Decoder(list[msgspec.Raw])
-_SCALARS = ("max_tokens", "temperature", "top_p", "top_k", "service_tier", "speed", "inference_geo")
+_SCALARS = openai_body.Settings(
+    "max_tokens", "temperature", "top_p", "top_k", "service_tier", "speed", "inference_geo"
+)
 
 
 class AnthropicMessages:
@@ -101,7 +103,7 @@ class AnthropicMessages:
 
 
 def _parameters(said: _Body) -> dict[str, openai_body.Small]:
-    parameters = openai_body.smalls(said, _SCALARS)
+    parameters = _SCALARS.of(said)
     if said.thinking is not _ABSENT or said.output_config is not _ABSENT or said.tools is not _ABSENT:
         shapes = _shapes(said).items()
         parameters |= {name: kept for name, value in shapes if (kept := openai_body.small(value)) is not None}

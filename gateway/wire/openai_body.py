@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import partial
+from itertools import compress
+from operator import attrgetter, is_not
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -29,6 +32,7 @@ _ASKING = msgspec.Raw(b'{"include_usage":true}')
 
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 """How gzip and zstd begin. Sources: RFC 1952, section 2.3.1; RFC 8878, section 3.1.1."""
+_is_given = partial(is_not, None)
 _LARGEST = 2**63 - 1
 """Of an integer on a row."""
 
@@ -100,14 +104,23 @@ def small(value: object) -> Small | None:
     return value if isinstance(value, float) else None
 
 
-def smalls(said: msgspec.Struct, names: tuple[str, ...]) -> dict[str, Small]:
-    """Return those of a body's settings that are worth a place on the row."""
-    found: dict[str, Small] = {}
-    for name in names:
-        value = getattr(said, name)
-        if value is not None and (kept := small(value)) is not None:
-            found[name] = kept
-    return found
+class Settings:
+    """Those settings of a format's bodies that are worth a place on the row."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+        self._read = attrgetter(*names)
+
+    def of(self, said: msgspec.Struct) -> dict[str, Small]:
+        """Return what a body says of them."""
+        values = self._read(said)
+        found: dict[str, Small] = {}
+        # most are not there: they are passed over without a turn of the loop
+        for name, value in compress(zip(self._names, values, strict=True), map(_is_given, values)):
+            kept = small(value)
+            if kept is not None:
+                found[name] = kept
+        return found
 
 
 def wants_usage(options: msgspec.Raw) -> bool:

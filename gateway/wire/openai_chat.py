@@ -60,7 +60,7 @@ class OpenAIChat:
         if said.messages is _ABSENT:
             raise openai_body.missing("messages")
         claims, control = claimed(said)
-        parameters = openai_body.smalls(said, _SCALARS)
+        parameters = _SCALARS.of(said)
         if said.response_format is not _ABSENT or said.tools is not _ABSENT:
             _add_shapes(said, parameters)
         return Peek(
@@ -97,7 +97,7 @@ class OpenAIChat:
         return openai_errors.event(error)
 
 
-_SCALARS = (
+_SCALARS = openai_body.Settings(
     "temperature",
     "top_p",
     "max_tokens",

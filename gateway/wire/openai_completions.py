@@ -17,7 +17,9 @@ from gateway.wire.openai_answer import DocumentReading
 from gateway.wire.openai_stream import StreamReading
 
 _ABSENT = msgspec.Raw(b"")
-_SCALARS = ("temperature", "top_p", "max_tokens", "n", "best_of", "seed", "echo", "logprobs")
+_SCALARS = openai_body.Settings(
+    "temperature", "top_p", "max_tokens", "n", "best_of", "seed", "echo", "logprobs"
+)
 
 
 class _Body(Claiming):
@@ -53,7 +55,7 @@ class OpenAICompletions:
             model=named,
             stream=bool(said.stream),
             wants_usage=bool(said.stream) and openai_body.wants_usage(said.stream_options),
-            parameters=openai_body.smalls(said, _SCALARS),
+            parameters=_SCALARS.of(said),
             claims=claims,
             control=control,
         )

@@ -25,7 +25,7 @@ class _Body(Claiming):
     encoding_format: Any = None
 
 
-_SCALARS = ("dimensions", "encoding_format")
+_SCALARS = openai_body.Settings("dimensions", "encoding_format")
 _bodies = msgspec.json.Decoder(_Body)
 
 
@@ -42,7 +42,7 @@ class OpenAIEmbeddings:
         named = openai_body.check_model(said.model)
         if said.input is _ABSENT:
             raise openai_body.missing("input")
-        parameters = openai_body.smalls(said, _SCALARS)
+        parameters = _SCALARS.of(said)
         claims, control = claimed(said)
         return Peek(model=named, parameters=parameters, claims=claims, control=control)
 

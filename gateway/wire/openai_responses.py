@@ -57,7 +57,7 @@ _reasonings = msgspec.json.Decoder(_Reasoning)
 _texts = msgspec.json.Decoder(_Text)
 _lists = msgspec.json.Decoder(list[msgspec.Raw])
 
-_SCALARS = (
+_SCALARS = openai_body.Settings(
     "store",
     "background",
     "temperature",
@@ -151,7 +151,7 @@ class KeptResponse(OpenAIResponses):
 
 
 def _parameters(said: _Body) -> dict[str, openai_body.Small]:
-    parameters = openai_body.smalls(said, _SCALARS)
+    parameters = _SCALARS.of(said)
     if said.reasoning is not _ABSENT or said.text is not _ABSENT or said.tools is not _ABSENT:
         shapes = _shapes(said).items()
         parameters |= {name: kept for name, value in shapes if (kept := openai_body.small(value)) is not None}

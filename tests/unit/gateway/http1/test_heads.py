@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from gateway.asgi import Client, Head, Headers
+from gateway.asgi import Client, Headers
 from gateway.http1 import heads as module
-from gateway.http1.heads import Heads
+from gateway.http1.heads import Heads, Known
 from tests.fakes.door import Line, chunked, cut, post, tell
 
 SDK = (
@@ -29,7 +29,7 @@ class Forgetful(Heads):
     """Leaves every head to the parser."""
 
     @override
-    def find(self, data: bytes) -> tuple[Head, Headers, bytes, int] | None:
+    def find(self, data: bytes, last: Known | None) -> tuple[Known, Headers, bytes, int] | None:
         return None
 
 
@@ -41,8 +41,8 @@ class Counting(Heads):
         self.found = 0
 
     @override
-    def find(self, data: bytes) -> tuple[Head, Headers, bytes, int] | None:
-        found = super().find(data)
+    def find(self, data: bytes, last: Known | None) -> tuple[Known, Headers, bytes, int] | None:
+        found = super().find(data, last)
         self.found += found is not None
         return found
 
@@ -153,8 +153,27 @@ async def test_one_byte_more_or_less_is_another_head(other: bytes) -> None:
     heads = Counting()
     await said(heads, AGAIN)
 
-    assert heads.find(AGAIN[1]) is not None
-    assert heads.find(other) is None
+    found = heads.find(AGAIN[1], None)
+    assert found is not None
+    assert heads.find(other, None) is None
+    assert heads.find(other, found[0]) is None
+
+
+async def test_a_connection_may_go_to_and_fro_between_known_heads() -> None:
+    heads = Counting()
+    await said(heads, AGAIN)
+    sent = [
+        request
+        for turn in range(6)
+        for request in (
+            post("/v1/chat/completions", b"x" * turn, *SDK, "X-More: 1"),
+            post("/v1/chat/completions", b"y" * turn, *SDK),
+        )
+    ]
+    before = heads.found
+
+    assert await said(heads, sent) == await said(Forgetful(), sent)
+    assert heads.found - before == len(sent) - 2
 
 
 @pytest.mark.parametrize(
@@ -186,12 +205,12 @@ async def test_heads_that_come_once_drive_none_out_and_the_oldest_goes_when_ther
     heads = Counting()
     await said(heads, AGAIN[:2])
     await said(heads, [post(f"/once/{number}", b"x") for number in range(200)])
-    assert heads.find(AGAIN[2]) is not None
+    assert heads.find(AGAIN[2], None) is not None
 
     await said(heads, *[[post(f"/twice/{number}", b"x")] * 2 for number in range(30)])
 
-    assert heads.find(AGAIN[2]) is None
-    assert heads.find(post("/twice/1", b"y")) is not None
+    assert heads.find(AGAIN[2], None) is None
+    assert heads.find(post("/twice/1", b"y"), None) is not None
 
 
 async def test_what_looks_like_a_known_head_in_the_middle_of_another_is_none() -> None:
@@ -214,15 +233,15 @@ async def test_zeros_before_a_length_are_header_too_behind_a_known_head() -> Non
 
     padded = small("/", b"x", b"0" * 3_000 + b"1")
 
-    assert heads.find(padded) is None
-    assert heads.find(request) is not None
+    assert heads.find(padded, None) is None
+    assert heads.find(request, None) is not None
 
 
 async def test_requests_with_one_head_do_not_share_their_headers() -> None:
     heads = Counting()
     await said(heads, AGAIN)
 
-    first, second = heads.find(AGAIN[0]), heads.find(AGAIN[3])
+    first, second = heads.find(AGAIN[0], None), heads.find(AGAIN[3], None)
 
     assert first is not None
     assert second is not None
