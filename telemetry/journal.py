@@ -22,8 +22,8 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -99,6 +99,14 @@ class _Queued(NamedTuple):
     size: int
 
 
+class _Ended(NamedTuple):
+    """A settlement that is about to be written, with the frame behind it."""
+
+    call: Call
+    settled: bytes
+    behind: bytes
+
+
 class Journal:
     """The journal of one process; it writes from the moment it is made until `close`."""
 
@@ -140,6 +148,8 @@ class Journal:
         self._last_success_ns = 0
         self._others = 0
         self._measure()
+        self._ended: list[_Ended] = []
+        self._gathers = False
         # large bodies; whoever takes one from the queue holds `_payloads` until it is written
         self._payloads = threading.Lock()
         self._queue: deque[_Queued] = deque()
@@ -196,17 +206,24 @@ class Journal:
             settled = frames.pack(Settled(said, outcome))
             if answer is not None and answer.total <= AT_ONCE_BYTES:
                 behind = self._frame(Answer, call, answer)
-            try:
-                self._append(settled, behind)
-            except OSError as error:
-                self._append_at_any_cost(settled, behind, error)
-        except (OSError, *_UNWRITABLE) as error:
+        except _UNWRITABLE as error:
             self._lose(call, error)
         else:
-            if self._always:
-                self._try_to_sync()
+            self._ended.append(_Ended(call, settled, behind))
+            if not self._gathers:
+                self._write_ended()
         if not behind and answer is not None and answer.total > AT_ONCE_BYTES:
             self._enqueue(Answer, call, answer)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write all that is settled meanwhile in one piece, at the end."""
+        self._gathers = True
+        try:
+            yield
+        finally:
+            self._gathers = False
+            self._write_ended()
 
     def add(self, logs: Sequence[Told]) -> None:
         """Remember calls that are over, all of them with all bodies, or none; DiskFull if that is not possible.
@@ -298,6 +315,29 @@ class Journal:
             if not self._dirty:
                 self._dirty = True
                 self._wake.set()  # the thread begins to count down to the next fsync
+
+    def _write_ended(self) -> None:
+        """Write what was settled: all at once, or if that fails each for itself."""
+        ended, self._ended = self._ended, []
+        if len(ended) > 1:
+            parts = [part for one in ended for part in (one.settled, one.behind) if part]
+            with suppress(OSError):
+                self._append(b"".join(parts), count=len(parts))
+                ended = []
+        for one in ended:
+            self._write_one(one)
+        if self._always:
+            self._try_to_sync()
+
+    def _write_one(self, one: _Ended) -> None:
+        """Write one settlement, or count it as lost."""
+        try:
+            try:
+                self._append(one.settled, one.behind)
+            except OSError as error:
+                self._append_at_any_cost(one.settled, one.behind, error)
+        except OSError as error:
+            self._lose(one.call, error)
 
     def _append_sparingly(self, opened: bytes, behind: bytes, error: OSError) -> None:
         """Write a call that was refused, without what was behind it; raise OSError if bodies are not to be dropped.

@@ -236,7 +236,7 @@ class Worker:
             "sandbox": SandboxTransport(clock),
             "here": HereTransport(clock),
         }
-        pipeline = Pipeline(
+        self._pipeline = Pipeline(
             kept=KeptStage(self._link),
             passing=Passing(self._resolver),
             owned=OwnedStage(self._link),
@@ -275,7 +275,7 @@ class Worker:
         self._app = App(
             auth=self._auth,
             sign_in=self._sign_in,
-            pipeline=pipeline,
+            pipeline=self._pipeline,
             public={"/health/live": health.live, "/health/ready": health.ready},
             protected={
                 **dict.fromkeys(MODELS + GEMINI_MODELS, self._list_models),
@@ -329,6 +329,7 @@ class Worker:
 
     async def close(self) -> None:
         """Write what is left and let go of everything."""
+        self._pipeline.account()
         await self.budgets.teller.finish(CLOSINGS_S)
         await self._limits.limiter.close()
         await self._link.close()

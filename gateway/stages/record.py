@@ -38,6 +38,8 @@ class Recorder:
         refused: Callable[[str], None],
     ) -> None:
         self._journal = journal
+        self.together = journal.together
+        """What is settled meanwhile is written in one piece, at the end."""
         self._clock = clock
         self._version = version
         self._count = count

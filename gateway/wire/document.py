@@ -8,14 +8,15 @@ from gateway.wire.base import Finding
 
 
 class DocumentReading:
-    """Keeps references to the pieces as they pass and reads them once, at the end."""
+    """Keeps references to the pieces as they pass and reads them once, when somebody asks after the end."""
 
-    __slots__ = ("_finding", "_pieces", "_read")
+    __slots__ = ("_ended", "_finding", "_pieces", "_read")
 
     def __init__(self, read: Callable[[bytes, bool], Finding]) -> None:
         self._read = read
         """Takes the document and whether its end was seen; makes nothing of what does not parse."""
         self._pieces: list[bytes] = []
+        self._ended = False
         self._finding: Finding | None = None
 
     @property
@@ -30,10 +31,15 @@ class DocumentReading:
         return chunk
 
     def end(self) -> bytes:
-        """Read the document; hold nothing back."""
-        self._finding = self._read(b"".join(self._pieces), True)  # no copy of a single piece
+        """Hold nothing back."""
+        self._ended = True
         return b""
 
     def finding(self) -> Finding:
         """Say what the document says; `complete` only if it parses and the answer was ended."""
-        return self._finding or self._read(b"".join(self._pieces), False)
+        found = self._finding
+        if found is None:
+            found = self._read(b"".join(self._pieces), self._ended)  # no copy of a single piece
+            if self._ended:
+                self._finding = found
+        return found
