@@ -16,7 +16,6 @@ from gateway.upload import Upload
 from gateway.wire.base import Finding, Peek, Reading, Screen, Wire
 from gateway.wire.batch_output import BatchOutput
 from gateway.wire.passthrough_paths import Place
-from telemetry.frames import Written
 from telemetry.records import Attempt, Call, Checked, Cost, Injection, MemorySwitch, Usage, UsageSource
 from telemetry.redact import OVERLAP, replace_secrets
 
@@ -154,7 +153,6 @@ class Exchange(msgspec.Struct, kw_only=True):
     reuse: Reuse | None = None
     # record: set once the journal holds `Opened`
     call: Call | None = None
-    written: Written | None = None
     # kept
     on_id: Callable[[Exchange, str], Awaitable[None]] | None = None
     """Awaited with the answer's id before the client is sent it."""

@@ -87,7 +87,7 @@ class Pipeline:
             self._budgets.apply(exchange)
             rule = self._cache.rule(exchange)
             kept = await self._cache.find(exchange, rule, guards) if rule is not None else None
-            self._recorder.open(exchange)
+            await self._recorder.open(exchange)
             if kept is not None:
                 await self._cache.answer(exchange, kept)
             else:

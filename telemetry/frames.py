@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from typing import Literal, cast
+from typing import Literal
 
 import msgspec
 
-from telemetry.records import Answer, Call, Frame, Request
+from telemetry.records import Answer, Frame, Request
 from telemetry.segments import MAX_FRAME, PREFIX
 
 Kind = Literal["request", "answer"]
@@ -17,19 +17,6 @@ BODIES: dict[Kind, type[Request | Answer]] = {"request": Request, "answer": Answ
 _encode = msgspec.msgpack.Encoder().encode
 _prefix = PREFIX.pack
 _crc32 = zlib.crc32
-
-
-class Written(msgspec.Struct, frozen=True, gc=False):
-    """A call, and the bytes that its frames take in as they are: it stands in two of them."""
-
-    call: Call
-    packed: Call
-    """Not for reading."""
-
-
-def write(call: Call) -> Written:
-    """Pack a call for its frames."""
-    return Written(call, cast("Call", msgspec.Raw(_encode(call))))
 
 
 def pack(frame: Frame) -> bytes:

@@ -1,8 +1,8 @@
 """Writes what happens to disk before and after it happens; `segments` says what the files look like.
 
-Used by one asyncio loop. `open` and `settle` write where they are called, in one piece with the usual small body (a
-few microseconds into the page cache, which survives the death of the process). Larger bodies are queued, and a
-thread joins, hashes, cuts, redacts and writes them. Measured: with every body in the thread a call cost 20 us more,
+Used by one asyncio loop. `open` and `settle` write where they are called, or where `together` ends, in one piece with
+the usual small bodies (a few microseconds into the page cache, which survives the death of the process). Larger bodies
+are queued, and a thread joins, hashes, cuts, redacts and writes them. Measured: with every body in the thread a call cost 20 us more,
 as each write gives the interpreter's lock away and has to win it back. The thread wakes at most every 20 ms for
 bodies, and ten times a second for fsync.
 
@@ -11,7 +11,7 @@ and counted, and settlements of calls already open go on, into space kept alloca
 are opened without their bodies as long as half of that space is left. The thread looks every second whether there is
 room again.
 
-fsync   interval: every 100 ms in the thread; always: before `open` and `settle` return, and after each large body;
+fsync   interval: every 100 ms in the thread; always: before `open`, `settle` and `together` are over, and after each large body;
         off: when the journal is closed.
 """
 
@@ -30,6 +30,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from telemetry import frames, segments
+from telemetry.due import DiskFull, Due, Queued, Written, refuse
 from telemetry.payloads import Body, Redact, clean
 from telemetry.records import Answer, Call, Opened, Outcome, Request, Settled
 from telemetry.redact import replace_secrets
@@ -45,7 +46,6 @@ AT_ONCE_BYTES = 32 * 1024
 """A body up to this size is redacted and written with its call: 3 us for 1 KB, 26 for the largest."""
 MOST_BACKLOG = 64 * 1024 * 1024
 """Bytes of bodies that may wait; beyond, the caller works them off."""
-RETRY_AFTER_S = 5.0
 MAX_AGE_S = 3600.0
 """A segment is not written to for longer: what has to be forgotten is gone from the journal so much later."""
 
@@ -55,14 +55,6 @@ _LOOK_S = 1.0
 _UNWRITABLE = (ValueError, TypeError, OverflowError, MemoryError)
 
 logger = logging.getLogger(__name__)
-
-
-class DiskFull(Exception):
-    """Nothing can be remembered now, so nothing may be sent; `retry_after_s` says when to ask again."""
-
-    def __init__(self, message: str, retry_after_s: float = RETRY_AFTER_S) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,23 +80,6 @@ class Told(NamedTuple):
     call: Call
     outcome: Outcome
     bodies: Sequence[tuple[frames.Kind, Body]]
-
-
-class _Queued(NamedTuple):
-    """A body that waits for the thread."""
-
-    kind: type[Request | Answer]
-    call: Call
-    body: Body
-    size: int
-
-
-class _Ended(NamedTuple):
-    """A settlement that is about to be written, with the frame behind it."""
-
-    call: Call
-    settled: bytes
-    behind: bytes
 
 
 class Journal:
@@ -148,11 +123,11 @@ class Journal:
         self._last_success_ns = 0
         self._others = 0
         self._measure()
-        self._ended: list[_Ended] = []
+        self._due: list[Due] = []
         self._gathers = False
         # large bodies; whoever takes one from the queue holds `_payloads` until it is written
         self._payloads = threading.Lock()
-        self._queue: deque[_Queued] = deque()
+        self._queue: deque[Queued] = deque()
         self._queued = self._done = 0
         self._stirred = False
         self._wake = threading.Event()
@@ -161,69 +136,54 @@ class Journal:
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
-    def open(self, call: Call, request: Body | None = None) -> frames.Written:
+    def open(self, call: Call, request: Body | None = None) -> Written:
         """Remember that a call is about to be made, and its body; DiskFull if that is not possible.
 
-        Returns what spares `settle` to pack the call again. Raises ValueError, TypeError or OverflowError for a call that msgpack cannot hold.
+        Within `together` only what is returned tells whether it was. Raises ValueError, TypeError or OverflowError for a call that msgpack cannot hold.
         """
         if not (self.payload_room() or self._spares()):
             raise DiskFull("the journal has no room")
-        written = frames.write(call)
-        opened = frames.pack(Opened(written.packed))
-        behind = b""
+        written = Written(call)
+        opened = frames.pack(Opened(call))
+        behind, late = b"", None
         if request is not None and request.total <= AT_ONCE_BYTES:
             behind = self._frame(Request, call, request)
-        try:
-            try:
-                self._append(opened, behind)
-            except OSError as error:
-                self._append_sparingly(opened, behind, error)
-            if self._always:
-                self._sync()
-        except OSError as error:
-            raise DiskFull(f"the journal could not be written: {error.strerror}") from error
-        if not behind and request is not None and request.total > AT_ONCE_BYTES:  # the first says no for most
-            self._enqueue(Request, call, request)
+        else:
+            late = request
+        self._due.append(Due(call, opened, behind, written, late))
+        if not self._gathers:
+            self._write_due()
+            if written.refused is not None:
+                raise written.refused
         return written
 
-    def settle(
-        self,
-        call: Call,
-        outcome: Outcome,
-        answer: Body | None = None,
-        *,
-        written: frames.Written | None = None,
-    ) -> None:
-        """Remember how a call went, and its answer. Never raises: a settlement that cannot be written is `lost`.
-
-        `written` is what `open` returned; the call may be another one by now.
-        """
+    def settle(self, call: Call, outcome: Outcome, answer: Body | None = None) -> None:
+        """Remember how a call went, and its answer. Never raises: a settlement that cannot be written is `lost`."""
         behind = b""
         try:
             if outcome.memory.block:
                 outcome = seal_outcome(self._sealer, call.project, outcome)
-            said = written.packed if written is not None and written.call is call else call
-            settled = frames.pack(Settled(said, outcome))
+            settled = frames.pack(Settled(call, outcome))
             if answer is not None and answer.total <= AT_ONCE_BYTES:
                 behind = self._frame(Answer, call, answer)
         except _UNWRITABLE as error:
             self._lose(call, error)
         else:
-            self._ended.append(_Ended(call, settled, behind))
+            self._due.append(Due(call, settled, behind))
             if not self._gathers:
-                self._write_ended()
+                self._write_due()
         if not behind and answer is not None and answer.total > AT_ONCE_BYTES:
             self._enqueue(Answer, call, answer)
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Write all that is settled meanwhile in one piece, at the end."""
+        """Write all that is opened and settled meanwhile in one piece, at the end."""
         self._gathers = True
         try:
             yield
         finally:
             self._gathers = False
-            self._write_ended()
+            self._write_due()
 
     def add(self, logs: Sequence[Told]) -> None:
         """Remember calls that are over, all of them with all bodies, or none; DiskFull if that is not possible.
@@ -316,28 +276,40 @@ class Journal:
                 self._dirty = True
                 self._wake.set()  # the thread begins to count down to the next fsync
 
-    def _write_ended(self) -> None:
-        """Write what was settled: all at once, or if that fails each for itself."""
-        ended, self._ended = self._ended, []
-        if len(ended) > 1:
-            parts = [part for one in ended for part in (one.settled, one.behind) if part]
+    def _write_due(self) -> None:
+        """Write what was opened and settled: all at once, or if that fails each for itself."""
+        due, self._due = self._due, []
+        alone = due
+        if len(due) > 1:
+            parts = [part for one in due for part in (one.frame, one.behind) if part]
             with suppress(OSError):
                 self._append(b"".join(parts), count=len(parts))
-                ended = []
-        for one in ended:
+                alone = []
+        for one in alone:
             self._write_one(one)
         if self._always:
-            self._try_to_sync()
+            try:
+                self._sync()
+            except OSError as error:
+                refuse(due, error)
+        for one in due:
+            if one.late is not None and one.opened is not None and one.opened.refused is None:
+                self._enqueue(Request, one.call, one.late)
 
-    def _write_one(self, one: _Ended) -> None:
-        """Write one settlement, or count it as lost."""
+    def _write_one(self, one: Due) -> None:
+        """Write one frame and that behind it; refuse to open a call, or count it as lost, if that fails."""
         try:
             try:
-                self._append(one.settled, one.behind)
+                self._append(one.frame, one.behind)
             except OSError as error:
-                self._append_at_any_cost(one.settled, one.behind, error)
+                if one.opened is not None:
+                    self._append_sparingly(one.frame, one.behind, error)
+                else:
+                    self._append_at_any_cost(one.frame, one.behind, error)
         except OSError as error:
-            self._lose(one.call, error)
+            if one.opened is None:
+                self._lose(one.call, error)
+            refuse([one], error)
 
     def _append_sparingly(self, opened: bytes, behind: bytes, error: OSError) -> None:
         """Write a call that was refused, without what was behind it; raise OSError if bodies are not to be dropped.
@@ -409,7 +381,7 @@ class Journal:
     def _enqueue(self, kind: type[Request | Answer], call: Call, body: Body) -> None:
         """Leave a body to the thread, unless it has too much to do."""
         size = sum(map(len, body.chunks))
-        self._queue.append(_Queued(kind, call, body, size))
+        self._queue.append(Queued(kind, call, body, size))
         self._queued += size
         if self._queued - self._done > MOST_BACKLOG:
             self._drain(until=MOST_BACKLOG)
@@ -426,7 +398,7 @@ class Journal:
                 self._write(queued)
                 self._done += queued.size
 
-    def _write(self, queued: _Queued) -> None:
+    def _write(self, queued: Queued) -> None:
         """Write one body, or count it as dropped."""
         frame = self._frame(queued.kind, queued.call, queued.body)
         if not frame:

@@ -8,9 +8,10 @@ from typing import Literal
 import msgspec
 
 from telemetry.answers import Refusal
+from telemetry.due import DiskFull
 from telemetry.ingest.fields import Wrong
 from telemetry.ingest.log import Reader, Sender
-from telemetry.journal import DiskFull, Journal, Told
+from telemetry.journal import Journal, Told
 
 MOST_LOGS = 1000
 """In one request."""

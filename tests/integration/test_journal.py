@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from telemetry import segments
-from telemetry.journal import DiskFull, Journal
+from telemetry.due import DiskFull
+from telemetry.journal import Journal
 from telemetry.payloads import Body
 from telemetry.records import Answer, Call, Frame, Opened, Outcome, Request, Settled
 

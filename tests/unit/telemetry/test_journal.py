@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from telemetry import segments
-from telemetry.journal import AT_ONCE_BYTES, CUT_BYTES, MOST_BACKLOG, DiskFull, Journal, Told
+from telemetry.due import DiskFull
+from telemetry.journal import AT_ONCE_BYTES, CUT_BYTES, MOST_BACKLOG, Journal, Told
 from telemetry.payloads import Body
 from telemetry.records import Answer, Call, Frame, Opened, Outcome, Request, Settled
 from telemetry.segment_writer import SegmentWriter
@@ -287,6 +288,62 @@ def test_a_settlement_that_fits_nowhere_is_counted_and_logged_once(
     journal.settle(call(), OK)
     assert journal.status().lost == 2
     assert [record.message for record in caplog.records].count("journal_lost") == 1
+
+
+def test_what_is_done_together_is_one_write_and_one_sync(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = make(fsync="always")
+    writes: list[bytes] = []
+    append = SegmentWriter.append
+
+    def count(self: SegmentWriter, frames: bytes) -> None:
+        writes.append(frames)
+        append(self, frames)
+
+    monkeypatch.setattr(SegmentWriter, "append", count)
+    with journal.together():
+        for _ in range(3):
+            journal.open(call(), body(b"asked"))
+            journal.settle(call(), OK, body(b"said"))
+        assert frames(tmp_path) == []
+    assert len(writes) == 1
+    assert [type(frame) for frame in frames(tmp_path)] == [Opened, Request, Settled, Answer] * 3
+    assert journal.status().frames == 12
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_what_cannot_be_written_together_is_written_one_by_one(
+    make: Make, tmp_path: Path, failing: Callable[[int, int], None], *, large: bool
+) -> None:
+    journal = make()
+    until(lambda: (tmp_path / "w.reserve").stat().st_size > 0)
+    failing(errno.ENOSPC, 2)
+    said = body(b"x" * (AT_ONCE_BYTES + 1 if large else 1))
+    with journal.together():
+        refused = journal.open(call(), said)
+        opened = journal.open(call(), said)
+        journal.settle(call(), OK)
+    assert refused.refused is not None
+    assert opened.refused is None
+    journal.close()
+    kinds = [type(frame) for frame in frames(tmp_path) if not isinstance(frame, Request)]
+    assert kinds == [Opened, Settled]
+    assert journal.status().lost == 0
+
+
+def test_calls_that_were_opened_together_are_refused_together_if_they_cannot_be_synced(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "as told")
+
+    journal = make(fsync="always")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fail)
+        with journal.together():
+            opened = [journal.open(call()), journal.open(call())]
+    assert all(one.refused is not None for one in opened)
 
 
 def test_a_settlement_msgpack_cannot_hold_is_lost_not_raised(make: Make) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -168,10 +169,10 @@ OUTCOME = Outcome(
 )
 
 
-def test_a_call_becomes_four_frames_that_hold_all_of_it(house: House) -> None:
+async def test_a_call_becomes_four_frames_that_hold_all_of_it(house: House) -> None:
     made = exchange()
 
-    house.recorder.open(made)
+    await house.recorder.open(made)
     house.recorder.settle(answered(made))
 
     opened, request, settled, answer = house.frames()
@@ -194,12 +195,12 @@ def test_a_call_becomes_four_frames_that_hold_all_of_it(house: House) -> None:
         ("off", "ann", "agent", False),
     ],
 )
-def test_a_request_may_be_remembered_if_that_is_wanted_and_it_is_somebodys(
+async def test_a_request_may_be_remembered_if_that_is_wanted_and_it_is_somebodys(
     house: House, switch: str, user_id: str, agent_id: str, *, remembered: bool
 ) -> None:
     whose = Identity(event_id="event", user_id=user_id, agent_id=agent_id, thread_id="thread")
 
-    house.recorder.open(exchange(memory_switch=switch, identity=whose))
+    await house.recorder.open(exchange(memory_switch=switch, identity=whose))
 
     request = house.frames()[1]
     assert isinstance(request, Request)
@@ -208,10 +209,10 @@ def test_a_request_may_be_remembered_if_that_is_wanted_and_it_is_somebodys(
     assert (payload.user_id, payload.agent_id) == ((user_id, agent_id) if remembered else ("", ""))
 
 
-def test_a_key_that_stores_metadata_leaves_no_bodies(house: House) -> None:
+async def test_a_key_that_stores_metadata_leaves_no_bodies(house: House) -> None:
     made = exchange(principal=Principal(key_id="key", store="metadata"))
 
-    house.recorder.open(made)
+    await house.recorder.open(made)
     house.recorder.settle(answered(made))
 
     opened, settled = house.frames()
@@ -220,10 +221,10 @@ def test_a_key_that_stores_metadata_leaves_no_bodies(house: House) -> None:
     assert settled.outcome.capture == "none"
 
 
-def test_what_was_added_to_a_call_after_it_was_opened_is_in_its_settlement(house: House) -> None:
+async def test_what_was_added_to_a_call_after_it_was_opened_is_in_its_settlement(house: House) -> None:
     made = exchange()
 
-    house.recorder.open(made)
+    await house.recorder.open(made)
     made.call = msgspec.structs.replace(CALL, properties={"budgets_away": "true"})
     house.recorder.settle(answered(made))
 
@@ -245,12 +246,14 @@ def test_a_call_refused_before_it_was_opened_is_settled_with_its_error(house: Ho
     assert (how.provider, how.attempts, how.overhead_us) == ("", (), 100)
 
 
-def test_a_call_the_journal_has_no_room_for_is_refused_counted_and_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_call_the_journal_has_no_room_for_is_refused_counted_and_leaves_nothing(
+    tmp_path: Path,
+) -> None:
     house = House(tmp_path, quota_bytes=1)
     made = exchange()
 
     with pytest.raises(JournalFull) as caught:
-        house.recorder.open(made)
+        await house.recorder.open(made)
     made.error = caught.value
     house.recorder.settle(made)
 
@@ -260,6 +263,32 @@ def test_a_call_the_journal_has_no_room_for_is_refused_counted_and_leaves_nothin
     house.journal.close()
 
 
+async def test_calls_that_begin_together_are_opened_in_one_write_but_for_those_given_up(house: House) -> None:
+    made = [exchange(call_id=name) for name in ("one", "two", "three", "four")]
+
+    opened = [house.recorder.open(one) for one in made]
+    opened[1].cancel()
+    assert house.journal.status().frames == 0
+    await asyncio.gather(opened[0], *opened[2:])
+
+    assert [one.call is not None for one in made] == [True, False, True, True]
+    kinds = [(type(frame), frame.call.call_id) for frame in house.frames() if isinstance(frame, Opened)]
+    assert kinds == [(Opened, "one"), (Opened, "three"), (Opened, "four")]
+
+
+async def test_a_call_that_cannot_be_written_does_not_take_the_others_with_it(house: House) -> None:
+    made = [
+        exchange(call_id="one"),
+        exchange(call_id="two", started_at_us=1 << 70),
+        exchange(call_id="three"),
+    ]
+
+    said = await asyncio.gather(*map(house.recorder.open, made), return_exceptions=True)
+
+    assert [type(one) for one in said] == [type(None), OverflowError, type(None)]
+    assert [one.call is not None for one in made] == [True, False, True]
+
+
 async def test_of_a_body_that_was_only_passed_on_the_row_says_what_it_was(house: House) -> None:
     form = b'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--b--'
     sent = cast("Client", SimpleNamespace(part=_whole(form), over=False))
@@ -267,7 +296,7 @@ async def test_of_a_body_that_was_only_passed_on_the_row_says_what_it_was(house:
         body=b"", peek=Peek(model=""), upload=Upload(sent, {b"content-type": b"multipart/x"}, silence_s=9)
     )
 
-    house.recorder.open(made)
+    await house.recorder.open(made)
     assert made.upload is not None
     assert [part async for part in made.upload] == [form]
     made.answer_bytes = 900
