@@ -61,6 +61,8 @@ class Pipeline:
         self._router = router
         self._meter = meter
         self._recorder = recorder
+        self._under_way = 0
+        """Calls: one alone has nobody to share a write with, and waits for none."""
         self._ended: list[Exchange] = []
         """Calls that wait for `account`."""
 
@@ -68,6 +70,7 @@ class Pipeline:
         """Answer the request, but for the end of the answer, and leave the call to `account`."""
         client = exchange.client
         client.hold_end()
+        self._under_way += 1
         try:
             peek = exchange.peek = exchange.wire.peek(exchange.body, model=exchange.named)
             if peek.claims is not None:
@@ -87,7 +90,7 @@ class Pipeline:
             self._budgets.apply(exchange)
             rule = self._cache.rule(exchange)
             kept = await self._cache.find(exchange, rule, guards) if rule is not None else None
-            await self._recorder.open(exchange)
+            await self._recorder.open(exchange, alone=self._under_way == 1)
             if kept is not None:
                 await self._cache.answer(exchange, kept)
             else:
@@ -97,9 +100,14 @@ class Pipeline:
             stream = exchange.peek is not None and exchange.peek.stream
             await refuse(client, exchange.wire, error, stream=stream)
         finally:
-            self._ended.append(exchange)
-            if len(self._ended) == 1:
-                asyncio.get_running_loop().call_soon(self.account)
+            self._end(exchange)
+
+    def _end(self, exchange: Exchange) -> None:
+        self._ended.append(exchange)
+        if self._under_way == 1:
+            self.account()
+        elif len(self._ended) == 1:
+            asyncio.get_running_loop().call_soon(self.account)
 
     def account(self) -> None:
         """Account for the calls that have ended, then send the ends of their answers.
@@ -109,6 +117,7 @@ class Pipeline:
         once for all calls that ended in a turn of the loop, as that takes half the time, and one write.
         """
         ended, self._ended = self._ended, []
+        self._under_way -= len(ended)
         with self._recorder.together():
             _for_each(ended, self._settle)
         _for_each(ended, _let_go)

@@ -172,7 +172,7 @@ OUTCOME = Outcome(
 async def test_a_call_becomes_four_frames_that_hold_all_of_it(house: House) -> None:
     made = exchange()
 
-    await house.recorder.open(made)
+    await house.recorder.open(made, alone=True)
     house.recorder.settle(answered(made))
 
     opened, request, settled, answer = house.frames()
@@ -200,7 +200,7 @@ async def test_a_request_may_be_remembered_if_that_is_wanted_and_it_is_somebodys
 ) -> None:
     whose = Identity(event_id="event", user_id=user_id, agent_id=agent_id, thread_id="thread")
 
-    await house.recorder.open(exchange(memory_switch=switch, identity=whose))
+    await house.recorder.open(exchange(memory_switch=switch, identity=whose), alone=True)
 
     request = house.frames()[1]
     assert isinstance(request, Request)
@@ -212,7 +212,7 @@ async def test_a_request_may_be_remembered_if_that_is_wanted_and_it_is_somebodys
 async def test_a_key_that_stores_metadata_leaves_no_bodies(house: House) -> None:
     made = exchange(principal=Principal(key_id="key", store="metadata"))
 
-    await house.recorder.open(made)
+    await house.recorder.open(made, alone=True)
     house.recorder.settle(answered(made))
 
     opened, settled = house.frames()
@@ -224,7 +224,7 @@ async def test_a_key_that_stores_metadata_leaves_no_bodies(house: House) -> None
 async def test_what_was_added_to_a_call_after_it_was_opened_is_in_its_settlement(house: House) -> None:
     made = exchange()
 
-    await house.recorder.open(made)
+    await house.recorder.open(made, alone=True)
     made.call = msgspec.structs.replace(CALL, properties={"budgets_away": "true"})
     house.recorder.settle(answered(made))
 
@@ -253,7 +253,7 @@ async def test_a_call_the_journal_has_no_room_for_is_refused_counted_and_leaves_
     made = exchange()
 
     with pytest.raises(JournalFull) as caught:
-        await house.recorder.open(made)
+        await house.recorder.open(made, alone=True)
     made.error = caught.value
     house.recorder.settle(made)
 
@@ -266,7 +266,7 @@ async def test_a_call_the_journal_has_no_room_for_is_refused_counted_and_leaves_
 async def test_calls_that_begin_together_are_opened_in_one_write_but_for_those_given_up(house: House) -> None:
     made = [exchange(call_id=name) for name in ("one", "two", "three", "four")]
 
-    opened = [house.recorder.open(one) for one in made]
+    opened = [house.recorder.open(one, alone=False) for one in made]
     opened[1].cancel()
     assert house.journal.status().frames == 0
     await asyncio.gather(opened[0], *opened[2:])
@@ -283,7 +283,9 @@ async def test_a_call_that_cannot_be_written_does_not_take_the_others_with_it(ho
         exchange(call_id="three"),
     ]
 
-    said = await asyncio.gather(*map(house.recorder.open, made), return_exceptions=True)
+    said = await asyncio.gather(
+        *(house.recorder.open(one, alone=False) for one in made), return_exceptions=True
+    )
 
     assert [type(one) for one in said] == [type(None), OverflowError, type(None)]
     assert [one.call is not None for one in made] == [True, False, True]
@@ -296,7 +298,7 @@ async def test_of_a_body_that_was_only_passed_on_the_row_says_what_it_was(house:
         body=b"", peek=Peek(model=""), upload=Upload(sent, {b"content-type": b"multipart/x"}, silence_s=9)
     )
 
-    await house.recorder.open(made)
+    await house.recorder.open(made, alone=True)
     assert made.upload is not None
     assert [part async for part in made.upload] == [form]
     made.answer_bytes = 900
