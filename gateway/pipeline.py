@@ -118,7 +118,7 @@ class Pipeline:
         """
         ended, self._ended = self._ended, []
         self._under_way -= len(ended)
-        with self._recorder.together():
+        with self._recorder.together:
             _for_each(ended, self._settle)
         _for_each(ended, _let_go)
 

@@ -26,7 +26,7 @@ class Written(msgspec.Struct):
 
     call: Call
     refused: DiskFull | None = None
-    """Why it could not be written; known when `Journal.together` is over."""
+    """Why it could not be written; known at the end of `with journal:`."""
 
 
 class Due(NamedTuple):

@@ -1,6 +1,6 @@
 """Writes what happens to disk before and after it happens; `segments` says what the files look like.
 
-Used by one asyncio loop. `open` and `settle` write where they are called, or where `together` ends, in one piece with
+Used by one asyncio loop. `open` and `settle` write where they are called, or at the end of `with journal:`, in one piece with
 the usual small bodies (a few microseconds into the page cache, which survives the death of the process). Larger bodies
 are queued, and a thread joins, hashes, cuts, redacts and writes them. Measured: with every body in the thread a call cost 20 us more,
 as each write gives the interpreter's lock away and has to win it back. The thread wakes at most every 20 ms for
@@ -11,7 +11,7 @@ and counted, and settlements of calls already open go on, into space kept alloca
 are opened without their bodies as long as half of that space is left. The thread looks every second whether there is
 room again.
 
-fsync   interval: every 100 ms in the thread; always: before `open`, `settle` and `together` are over, and after each large body;
+fsync   interval: every 100 ms in the thread; always: before `open`, `settle` or `with journal:` are over, and after each large body;
         off: when the journal is closed.
 """
 
@@ -22,8 +22,8 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -139,7 +139,7 @@ class Journal:
     def open(self, call: Call, request: Body | None = None) -> Written:
         """Remember that a call is about to be made, and its body; DiskFull if that is not possible.
 
-        Within `together` only what is returned tells whether it was. Raises ValueError, TypeError or OverflowError for a call that msgpack cannot hold.
+        Within `with journal:` only what is returned tells whether it was. Raises ValueError, TypeError or OverflowError for a call that msgpack cannot hold.
         """
         if not (self.payload_room() or self._spares()):
             raise DiskFull("the journal has no room")
@@ -175,15 +175,14 @@ class Journal:
         if not behind and answer is not None and answer.total > AT_ONCE_BYTES:
             self._enqueue(Answer, call, answer)
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Write all that is opened and settled meanwhile in one piece, at the end."""
+    def __enter__(self) -> None:
+        """Write all that is opened and settled from here on in one piece, ..."""
         self._gathers = True
-        try:
-            yield
-        finally:
-            self._gathers = False
-            self._write_due()
+
+    def __exit__(self, *_: object) -> None:
+        """... now."""
+        self._gathers = False
+        self._write_due()
 
     def add(self, logs: Sequence[Told]) -> None:
         """Remember calls that are over, all of them with all bodies, or none; DiskFull if that is not possible.

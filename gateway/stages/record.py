@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import msgspec
 
@@ -43,8 +44,6 @@ class Recorder:
         refused: Callable[[str], None],
     ) -> None:
         self._journal = journal
-        self.together = journal.together
-        """What is settled meanwhile is written in one piece, at the end."""
         self._opening: list[tuple[Exchange, asyncio.Future[None]]] = []
         """Calls that are about to be made, and who waits for that."""
         self._clock = clock
@@ -71,7 +70,7 @@ class Recorder:
         """Write what waits for it, but for calls that were given up meanwhile."""
         opening, self._opening = self._opening, []
         begun: list[tuple[Exchange, asyncio.Future[None], Written]] = []
-        with self.together():
+        with self._journal:
             for exchange, opened in opening:
                 if not opened.done():
                     try:
@@ -105,6 +104,11 @@ class Recorder:
         )
         full.__cause__ = error
         return full
+
+    @property
+    def together(self) -> AbstractContextManager[None]:
+        """What is settled within it is written in one piece, at its end."""
+        return self._journal
 
     def settle(self, exchange: Exchange) -> None:
         """Write how it went, with the answer; never raises. A call the journal refused leaves no row."""

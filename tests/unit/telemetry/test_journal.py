@@ -302,7 +302,7 @@ def test_what_is_done_together_is_one_write_and_one_sync(
         append(self, frames)
 
     monkeypatch.setattr(SegmentWriter, "append", count)
-    with journal.together():
+    with journal:
         for _ in range(3):
             journal.open(call(), body(b"asked"))
             journal.settle(call(), OK, body(b"said"))
@@ -320,7 +320,7 @@ def test_what_cannot_be_written_together_is_written_one_by_one(
     until(lambda: (tmp_path / "w.reserve").stat().st_size > 0)
     failing(errno.ENOSPC, 2)
     said = body(b"x" * (AT_ONCE_BYTES + 1 if large else 1))
-    with journal.together():
+    with journal:
         refused = journal.open(call(), said)
         opened = journal.open(call(), said)
         journal.settle(call(), OK)
@@ -341,7 +341,7 @@ def test_calls_that_were_opened_together_are_refused_together_if_they_cannot_be_
     journal = make(fsync="always")
     with monkeypatch.context() as patch:
         patch.setattr(os, "fdatasync", fail)
-        with journal.together():
+        with journal:
             opened = [journal.open(call()), journal.open(call())]
     assert all(one.refused is not None for one in opened)
 
