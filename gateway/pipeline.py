@@ -68,7 +68,7 @@ class Pipeline:
 
     async def run(self, exchange: Exchange) -> None:
         """Answer the request, but for the end of the answer, and leave the call to `account`."""
-        client = exchange.client
+        client, answered = exchange.client, False
         client.hold_end()
         self._under_way += 1
         try:
@@ -95,16 +95,19 @@ class Pipeline:
                 await self._cache.answer(exchange, kept)
             else:
                 await self._router.answer(exchange, plan, opened=self._memory.confirm)
+            answered = True
         except GatewayError as error:
             exchange.error = error
             stream = exchange.peek is not None and exchange.peek.stream
             await refuse(client, exchange.wire, error, stream=stream)
+            answered = True
         finally:
-            self._end(exchange)
+            self._end(exchange, answered=answered)
 
-    def _end(self, exchange: Exchange) -> None:
+    def _end(self, exchange: Exchange, *, answered: bool) -> None:
+        """Have the call accounted for: now, if our caller has to answer, as that would look like the call's answer."""
         self._ended.append(exchange)
-        if self._under_way == 1:
+        if self._under_way == 1 or not answered:
             self.account()
         elif len(self._ended) == 1:
             asyncio.get_running_loop().call_soon(self.account)
@@ -118,9 +121,11 @@ class Pipeline:
         """
         ended, self._ended = self._ended, []
         self._under_way -= len(ended)
-        with self._recorder.together:
-            _for_each(ended, self._settle)
-        _for_each(ended, _let_go)
+        try:
+            with self._recorder.together:
+                _for_each(ended, self._settle)
+        finally:
+            _for_each(ended, _let_go)
 
     def _settle(self, exchange: Exchange) -> None:
         """Account for a call that is over."""

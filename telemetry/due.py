@@ -38,7 +38,7 @@ class Due(NamedTuple):
     opened: Written | None = None
     """Of the frame that opens a call."""
     late: Body | None = None
-    """Its request, if that goes to the thread."""
+    """Its body, if that goes to the thread."""
 
 
 class Queued(NamedTuple):

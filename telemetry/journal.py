@@ -160,20 +160,21 @@ class Journal:
     def settle(self, call: Call, outcome: Outcome, answer: Body | None = None) -> None:
         """Remember how a call went, and its answer. Never raises: a settlement that cannot be written is `lost`."""
         behind = b""
+        late = answer if answer is not None and answer.total > AT_ONCE_BYTES else None
         try:
             if outcome.memory.block:
                 outcome = seal_outcome(self._sealer, call.project, outcome)
             settled = frames.pack(Settled(call, outcome))
-            if answer is not None and answer.total <= AT_ONCE_BYTES:
+            if answer is not None and late is None:
                 behind = self._frame(Answer, call, answer)
         except _UNWRITABLE as error:
             self._lose(call, error)
-        else:
-            self._due.append(Due(call, settled, behind))
-            if not self._gathers:
-                self._write_due()
-        if not behind and answer is not None and answer.total > AT_ONCE_BYTES:
-            self._enqueue(Answer, call, answer)
+            if late is not None:
+                self._enqueue(Answer, call, late)
+            return
+        self._due.append(Due(call, settled, behind, late=late))
+        if not self._gathers:
+            self._write_due()
 
     def __enter__(self) -> None:
         """Write all that is opened and settled from here on in one piece, ..."""
@@ -286,14 +287,14 @@ class Journal:
                 alone = []
         for one in alone:
             self._write_one(one)
-        if self._always:
+        if self._always and due:
             try:
                 self._sync()
             except OSError as error:
                 refuse(due, error)
         for one in due:
-            if one.late is not None and one.opened is not None and one.opened.refused is None:
-                self._enqueue(Request, one.call, one.late)
+            if one.late is not None and (one.opened is None or one.opened.refused is None):
+                self._enqueue(Answer if one.opened is None else Request, one.call, one.late)
 
     def _write_one(self, one: Due) -> None:
         """Write one frame and that behind it; refuse to open a call, or count it as lost, if that fails."""

@@ -70,16 +70,18 @@ class Recorder:
         """Write what waits for it, but for calls that were given up meanwhile."""
         opening, self._opening = self._opening, []
         begun: list[tuple[Exchange, asyncio.Future[None], Written]] = []
+        waiting = [one for one in opening if not one[1].done()]
+        if not waiting:
+            return
         with self._journal:
-            for exchange, opened in opening:
-                if not opened.done():
-                    try:
-                        begun.append((exchange, opened, self._begin(exchange)))
-                    except DiskFull as error:
-                        opened.set_exception(self._full(error))
-                    except Exception as error:  # a bug is this call's, and not the others'
-                        logger.exception("open_failed", extra={"call_id": exchange.call_id})
-                        opened.set_exception(error)
+            for exchange, opened in waiting:
+                try:
+                    begun.append((exchange, opened, self._begin(exchange)))
+                except DiskFull as error:
+                    opened.set_exception(self._full(error))
+                except Exception as error:  # a bug is this call's, and not the others'
+                    logger.exception("open_failed", extra={"call_id": exchange.call_id})
+                    opened.set_exception(error)
         for exchange, opened, written in begun:
             if written.refused is not None:
                 opened.set_exception(self._full(written.refused))

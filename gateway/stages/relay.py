@@ -100,7 +100,7 @@ class Relay:
         view = Packed(reading) if encoding else None
         body = answer.whole
         if body is None or exchange.on_id is not None:
-            return (self._stream if stream else self._document)(exchange, answer, view)
+            return self._when_here(exchange, answer, view, body, stream=stream)
         out, headers = _read(exchange, answer, view, body, stream=stream)
         return _send(exchange, answer, view, out, headers)
 
@@ -172,6 +172,14 @@ class Relay:
         if exchange.on_id is not None:  # a batch's output: it is counted once it is delivered
             await _tell_id(exchange)
         return True
+
+    def _when_here(
+        self, exchange: Exchange, answer: Answer, view: View | None, body: bytes | None, *, stream: bool
+    ) -> Awaitable[bool]:
+        """Send an answer that has to come, or an id of which has to be kept."""
+        if body is not None:
+            return self._at_once(exchange, answer, view, body, stream=stream)
+        return (self._stream if stream else self._document)(exchange, answer, view)
 
     async def _at_once(
         self, exchange: Exchange, answer: Answer, view: View | None, body: bytes, *, stream: bool

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from tests.fakes.callers import Callers, Heard, asked_events, call, leisurely
-from tests.fakes.provider import Provider
+from tests.fakes.provider import Provider, Script
 from tests.fakes.tidegate import Tidegate, eventually
 
 
@@ -80,6 +81,23 @@ def test_a_stream_longer_than_the_drain_is_broken_off_and_accounted_for(tmp_path
     assert row["status"] == "error"
     assert row["output_tokens"] > 0
     assert "Traceback" not in house.log()
+
+
+def test_calls_that_the_drain_leaves_without_an_answer_are_errors_however_many(tmp_path: Path) -> None:
+    with Provider(Script(body=b"{", stall_at=1)).in_thread() as provider:
+        settings = config(provider, drain_s=1)
+        house = Tidegate(tmp_path, {**settings, "server": {"drain_s": 1, "workers": 1}}).start()
+        with ThreadPoolExecutor(3) as callers:
+            asked = [callers.submit(house.chat, model="fake/m", event="unanswered") for _ in range(3)]
+            under_way = "all calls to be under way"
+            eventually(lambda: sum(one.method == "POST" for one in provider.requests) == 3, what=under_way)
+            house.say_stop()
+            statuses = [one.result().status for one in asked]
+        assert house.await_end() == 0, house.log()
+    with house:
+        rows = house.await_calls(3, event_id="unanswered")
+    assert statuses == [503] * 3
+    assert [row["status"] for row in rows] == ["error"] * 3
 
 
 def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:

@@ -414,6 +414,14 @@ def test_only_always_syncs_before_a_call_is_opened(
         until(lambda: "journal" in by)
 
 
+def test_where_nothing_was_written_nothing_is_synced(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    by: list[str] = []
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: by.append(threading.current_thread().name))
+    with make(fsync="always"):
+        pass
+    assert "MainThread" not in by
+
+
 def test_after_a_failed_sync_a_new_segment_is_begun(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,25 @@ class Ending(Slow):
             yield part
 
 
+async def test_an_answer_with_an_id_that_is_here_but_not_whole_can_still_be_asked_for_elsewhere() -> None:
+    call = exchange(chat(stream=True))
+    client = caller(call)
+
+    async def keep(_: Exchange, __: str) -> None:
+        """Keep the id."""
+
+    call.on_id = keep
+    answer = Slow()
+    answer.whole = HI
+    sending = relay.Relay(SystemClock()).pass_on(call, answer, dict(HEADERS), None, strip_usage=False)
+    assert not isinstance(sending, bool)
+
+    with pytest.raises(BrokenAnswer) as caught:
+        await sending
+    assert caught.value.retryable
+    assert not client.started
+
+
 @pytest.mark.parametrize("left", [False, True])
 async def test_a_last_part_that_comes_with_the_end_goes_out_with_it(*, left: bool) -> None:
     call = exchange(chat(stream=True))
