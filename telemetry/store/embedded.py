@@ -69,11 +69,13 @@ def insert_through(folder: Path) -> None:
     """Have this process keep its temporary files in `folder`, and remove what a killed one left there.
 
     The driver hands each block of rows to the engine as a temporary file, with all that was said in them
-    (clickhouse-connect 1.12, read 2026-11-22). In the machine's own folder nobody would erase it.
+    (clickhouse-connect 1.12, read 2026-11-22). In the machine's own folder nobody would erase it. The engine, which
+    reads the environment itself, has a folder there while it starts (chDB 4.4, seen 2026-11-22).
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     tempfile.tempdir = str(folder)
+    os.putenv("TMPDIR", str(folder))
 
 
 def _remove_empty_definitions(folder: Path) -> None:
