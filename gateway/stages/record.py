@@ -73,7 +73,7 @@ class Recorder:
         waiting = [one for one in opening if not one[1].done()]
         if not waiting:
             return
-        with self._journal:
+        with self.together:
             for exchange, opened in waiting:
                 try:
                     begun.append((exchange, opened, self._begin(exchange)))
@@ -109,7 +109,7 @@ class Recorder:
 
     @property
     def together(self) -> AbstractContextManager[None]:
-        """What is settled within it is written in one piece, at its end."""
+        """What is opened and settled within it is written in one piece, at its end."""
         return self._journal
 
     def settle(self, exchange: Exchange) -> None:
