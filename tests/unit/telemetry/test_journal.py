@@ -402,24 +402,19 @@ def test_a_backlog_beyond_its_limit_is_worked_off_by_the_caller(make: Make) -> N
 
 
 @pytest.mark.parametrize("fsync", ["always", "interval", "off"])
-def test_only_always_syncs_before_a_call_is_opened(
+def test_only_always_syncs_before_a_call_is_opened_and_nothing_for_nothing(
     make: Make, monkeypatch: pytest.MonkeyPatch, fsync: str
 ) -> None:
     by: list[str] = []
     monkeypatch.setattr(os, "fdatasync", lambda descriptor: by.append(threading.current_thread().name))
     journal = make(fsync=fsync)
+    with journal:
+        pass
+    assert "MainThread" not in by
     journal.open(call())
     assert ("MainThread" in by) == (fsync == "always")
     if fsync == "interval":
         until(lambda: "journal" in by)
-
-
-def test_where_nothing_was_written_nothing_is_synced(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    by: list[str] = []
-    monkeypatch.setattr(os, "fdatasync", lambda descriptor: by.append(threading.current_thread().name))
-    with make(fsync="always"):
-        pass
-    assert "MainThread" not in by
 
 
 def test_after_a_failed_sync_a_new_segment_is_begun(
